@@ -1,0 +1,336 @@
+#include "asgi/http_cycle.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "python/call.h"
+#include "python/error.h"
+#include "python/function.h"
+#include "python/interned.h"
+
+namespace node_asgi::asgi {
+
+using namespace python;  // NOLINT(build/namespaces): the C API table reads as ordinary C API
+using bridge::Failure;
+using bridge::RequestEvent;
+using bridge::ResponseEvent;
+using bridge::ResponseState;
+using Kind = ResponseEvent::Kind;
+using Urgency = bridge::ResponseSink::Urgency;
+
+namespace {
+
+// How long a response head without a body waits for company (checklist H-16b).
+constexpr double kHeadDelaySeconds = 0.02;
+
+PyObject* client_disconnected = nullptr;  // node_asgi.disconnect.ClientDisconnected
+PyObject* is_about_disconnect = nullptr;  // node_asgi.disconnect.is_about_disconnect
+
+}  // namespace
+
+bool PrepareHttpCycles(const GilHeld& gil) {
+  const Owned module = Owned::Steal(PyImport_ImportModule("node_asgi.disconnect"));
+  if (!module) return false;
+  client_disconnected = GetAttribute(gil, module, "ClientDisconnected").Release();
+  is_about_disconnect = GetAttribute(gil, module, "is_about_disconnect").Release();
+  return client_disconnected != nullptr && is_about_disconnect != nullptr && DefineAppTask(gil);
+}
+
+HttpCycle::HttpCycle(bridge::RefPtr<HttpCycleHost> host, bridge::RefPtr<bridge::Exchange> exchange,
+                     bridge::ExchangeRequest request, std::string_view method)
+    : host_(std::move(host)),
+      exchange_(std::move(exchange)),
+      inbound_(request.body_complete ? Inbound::kComplete : Inbound::kOpen),
+      head_request_(method == "HEAD"),
+      window_(host_->high_water_mark()) {
+  if (!request.body.empty()) chunks_.push_back(std::move(request.body));
+}
+
+bool HttpCycle::Start(const GilHeld& gil, Borrowed app, Owned scope) {
+  Owned receive = MakeOperation(gil, *this, kReceive, 0);
+  Owned send = MakeOperation(gil, *this, kSend, 1);
+  if (!receive || !send) return false;
+  const Owned coroutine = MakeAppTask(gil, *this, app, std::move(scope), std::move(receive), std::move(send));
+  if (!coroutine) return false;
+  Owned task = host_->loop().CreateTask(gil, coroutine);
+  if (!task) return false;
+  // An eager task may have ended already; OnAppEnded must not be followed by a reference to it.
+  if (exchange_) task_ = std::move(task);
+  return true;
+}
+
+void HttpCycle::On(const GilHeld& gil, bridge::Exchange&, RequestEvent event) {
+  switch (event.kind) {
+    case RequestEvent::Kind::kBegin:
+      break;
+    case RequestEvent::Kind::kBody:
+      if (inbound_ != Inbound::kOpen || event.bytes.empty()) break;
+      chunks_.push_back(std::move(event.bytes));
+      WakeAll(gil, &receive_waiters_);
+      break;
+    case RequestEvent::Kind::kBodyEnd:
+      if (inbound_ != Inbound::kOpen) break;
+      inbound_ = Inbound::kComplete;
+      WakeAll(gil, &receive_waiters_);
+      break;
+    case RequestEvent::Kind::kCredit:
+      if (window_.Give(event.amount)) WakeAll(gil, &send_waiters_);
+      break;
+    case RequestEvent::Kind::kDisconnect:
+      Disconnect(gil);
+      break;
+    case RequestEvent::Kind::kCancel:
+      Disconnect(gil);
+      Cancel(gil);
+      break;
+  }
+}
+
+void HttpCycle::Disconnect(const GilHeld& gil) {
+  response_.Break();
+  // A complete body is still given out before the disconnect (H-13); of a truncated one nothing is (H-09).
+  if (inbound_ == Inbound::kOpen) {
+    chunks_.clear();
+    inbound_ = Inbound::kGone;
+  }
+  WakeAll(gil, &receive_waiters_);
+  WakeAll(gil, &send_waiters_);
+  const int delay = host_->cancel_on_disconnect();
+  if (delay < 0 || !task_) return;
+  const bridge::RefPtr<HttpCycle> self(this);
+  const Owned cancel = MakeFunction(gil, [self](const GilHeld& held, Borrowed) {
+    self->Cancel(held);
+    return Owned::Borrow(PyNone());
+  });
+  if (!cancel || !host_->loop().CallLater(gil, delay / 1000.0, cancel)) PyErr_Clear();
+}
+
+void HttpCycle::Cancel(const GilHeld& gil) {
+  if (task_ && !CallMethod(gil, task_, Names().cancel)) PyErr_WriteUnraisable(task_.get());
+}
+
+AwaitSource::Step HttpCycle::Advance(const GilHeld& gil, int operation, Entry entry, Borrowed argument, Owned* out) {
+  return operation == kReceive ? Receive(gil, entry, out) : Send(gil, entry, argument, out);
+}
+
+AwaitSource::Step HttpCycle::Receive(const GilHeld& gil, Entry entry, Owned* out) {
+  const bool over = response_.phase() == ResponseState::Phase::kComplete;
+  const bool has_body = !chunks_.empty() || inbound_ == Inbound::kComplete;
+  if (!over && has_body) {
+    const std::string chunk = chunks_.empty() ? std::string() : std::move(chunks_.front());
+    if (!chunks_.empty()) chunks_.pop_front();
+    const bool last = inbound_ == Inbound::kComplete && chunks_.empty();
+    if (last) inbound_ = Inbound::kDelivered;
+    CountConsumed(chunk.size());
+    *out = MakeHttpRequest(gil, chunk, last ? PyFalse() : PyTrue());
+    return *out ? Step::kReady : Step::kError;
+  }
+  if (!over && response_.phase() != ResponseState::Phase::kBroken) return Wait(gil, &receive_waiters_, out);
+  // The first disconnect comes without suspending: request.is_disconnected() asks from within a cancelled scope
+  // (F-06). Later ones yield once, so that `while True: await receive()` cannot starve the loop (H-12).
+  if (disconnect_seen_ && entry == Entry::kFirst) {
+    *out = host_->loop().CreateFuture(gil);
+    if (!*out || !CallFunction(gil, "node_asgi.loop", "wake_soon", {out->get()})) return Step::kError;
+    return Step::kWait;
+  }
+  disconnect_seen_ = true;
+  *out = MakeHttpDisconnect(gil);
+  return *out ? Step::kReady : Step::kError;
+}
+
+AwaitSource::Step HttpCycle::Send(const GilHeld& gil, Entry entry, Borrowed message, Owned* out) {
+  if (entry == Entry::kFirst) {
+    if (response_.phase() == ResponseState::Phase::kBroken) return RaiseDisconnected(gil);
+    if (!Perform(gil, message)) return Step::kError;
+  } else if (response_.phase() == ResponseState::Phase::kBroken) {
+    return RaiseDisconnected(gil);
+  }
+  if (!window_.open() && !response_.ended()) return Wait(gil, &send_waiters_, out);
+  *out = Owned::Borrow(PyNone());
+  return Step::kReady;
+}
+
+AwaitSource::Step HttpCycle::RaiseDisconnected(const GilHeld& gil) {
+  if (!host_->raises_after_disconnect()) return Step::kReady;
+  Raise(gil, client_disconnected, "the client has left: nothing more can be sent");
+  return Step::kError;
+}
+
+AwaitSource::Step HttpCycle::Wait(const GilHeld& gil, std::vector<Owned>* waiters, Owned* out) {
+  *out = host_->loop().CreateFuture(gil);
+  if (!*out) return Step::kError;
+  waiters->push_back(Owned::Borrow(*out));
+  return Step::kWait;
+}
+
+void HttpCycle::WakeAll(const GilHeld& gil, std::vector<Owned>* waiters) {
+  std::vector<Owned> woken;
+  woken.swap(*waiters);
+  for (const Owned& future : woken) LoopThread::WakeFuture(gil, future);
+}
+
+bool HttpCycle::Perform(const GilHeld& gil, Borrowed message) {
+  std::string name;
+  const MessageType type = ReadType(gil, message, &name);
+  if (type == MessageType::kInvalid) return false;
+  // The spec lets messages after the end be ignored (H-35).
+  if (response_.phase() == ResponseState::Phase::kComplete) return true;
+  switch (type) {
+    case MessageType::kHttpResponseStart:
+      return PerformStart(gil, message);
+    case MessageType::kHttpResponseBody:
+      return PerformBody(gil, message);
+    default:
+      Raise(gil, *PyExc_RuntimeError,
+            "send(): expected 'http.response.start' or 'http.response.body', got '" + name + "'");
+      return false;
+  }
+}
+
+bool HttpCycle::PerformStart(const GilHeld& gil, Borrowed message) {
+  if (response_.phase() != ResponseState::Phase::kWaiting) {
+    Raise(gil, *PyExc_RuntimeError, "send(): expected 'http.response.body', got a second 'http.response.start'");
+    return false;
+  }
+  ResponseStart start;
+  if (!ReadResponseStart(gil, message, &start)) return false;
+  start_ = std::move(start);
+  response_.Start();
+  // EventSource waits for the head before it calls onopen.
+  if (start_.event_stream) FlushHead();
+  return true;
+}
+
+bool HttpCycle::hides_body() const { return head_request_ || start_.status == 204 || start_.status == 304; }
+
+bool HttpCycle::PerformBody(const GilHeld& gil, Borrowed message) {
+  if (!response_.may_send_body()) {
+    Raise(gil, *PyExc_RuntimeError, "send(): expected 'http.response.start', got 'http.response.body'");
+    return false;
+  }
+  ResponseBody read;
+  if (!ReadResponseBody(gil, message, &read)) return false;
+  const std::string_view bytes = hides_body() ? std::string_view() : read.body.bytes();
+  const uint64_t sent = body_sent_ + bytes.size();
+  if (start_.content_length && !hides_body()) {
+    const uint64_t promised = *start_.content_length;
+    if (sent > promised || (!read.more_body && sent < promised)) {
+      Raise(gil, *PyExc_RuntimeError,
+            "http.response.body: content-length promised " + std::to_string(promised) + " bytes, the body has " +
+                std::to_string(sent) + (sent > promised ? " or more" : ""));
+      return false;
+    }
+  }
+  body_sent_ = sent;
+  if (!read.more_body) {
+    const bool whole = response_.phase() == ResponseState::Phase::kHeld;
+    response_.Complete();
+    ResponseEvent event{whole ? Kind::kWhole : Kind::kEnd};
+    if (whole) {
+      event.status = start_.status;
+      event.headers = std::move(start_.headers);
+    }
+    event.body = bytes;
+    PostLast(gil, std::move(event));
+    return true;
+  }
+  FlushHead();
+  if (bytes.empty()) return true;
+  ResponseEvent event{Kind::kChunk};
+  event.body = bytes;
+  window_.Take(bytes.size());
+  Post(std::move(event), Urgency::kNow);
+  return true;
+}
+
+void HttpCycle::FlushHead() {
+  if (!response_.Flush()) return;
+  ResponseEvent event{Kind::kStart};
+  event.status = start_.status;
+  event.headers = std::move(start_.headers);
+  Post(std::move(event), Urgency::kNow);
+}
+
+void HttpCycle::Post(ResponseEvent event, Urgency urgency) {
+  if (exchange_) exchange_->Post(std::move(event), urgency);
+}
+
+void HttpCycle::PostLast(const GilHeld& gil, ResponseEvent event) {
+  // With others in flight one wake-up serves the whole batch; alone, waiting would only cost time.
+  const bool alone = host_->in_flight() <= 1;
+  Post(std::move(event), alone ? Urgency::kNow : Urgency::kBatch);
+  if (!alone && exchange_) host_->loop().FlushLater(gil, exchange_->sink());
+  WakeAll(gil, &receive_waiters_);
+  WakeAll(gil, &send_waiters_);
+}
+
+void HttpCycle::CountConsumed(size_t bytes) {
+  consumed_ += bytes;
+  // Less often than every chunk: the JavaScript side only needs it to open a closed window.
+  if (inbound_ != Inbound::kOpen || consumed_ < std::max<size_t>(1, host_->high_water_mark() / 2)) return;
+  ResponseEvent event{Kind::kConsumed};
+  event.amount = std::exchange(consumed_, 0);
+  Post(std::move(event), Urgency::kNow);
+}
+
+void HttpCycle::OnAppSuspended(const GilHeld& gil) {
+  if (response_.phase() != ResponseState::Phase::kHeld || head_timer_) return;
+  const bridge::RefPtr<HttpCycle> self(this);
+  const Owned flush = MakeFunction(gil, [self](const GilHeld&, Borrowed) {
+    self->FlushHead();
+    return Owned::Borrow(PyNone());
+  });
+  if (flush) head_timer_ = host_->loop().CallLater(gil, kHeadDelaySeconds, flush);
+  if (!head_timer_) {
+    PyErr_Clear();
+    FlushHead();
+  }
+}
+
+void HttpCycle::Fail(Failure failure) {
+  ResponseEvent event{Kind::kFailed};
+  event.failure = std::make_unique<Failure>(std::move(failure));
+  Post(std::move(event), Urgency::kNow);
+}
+
+void HttpCycle::OnAppEnded(const GilHeld& gil, Owned result, Owned exception) {
+  if (head_timer_) {
+    if (!CallMethod(gil, head_timer_, Names().cancel)) PyErr_Clear();
+    head_timer_.Reset();
+  }
+  const ResponseState::Phase phase = response_.phase();
+  const bool client_left = phase == ResponseState::Phase::kBroken;
+  response_.Break();
+  if (exception) {
+    // What the client's leaving caused is nobody's error.
+    const Owned about = client_left ? Call(gil, is_about_disconnect, {exception.get()}) : Owned();
+    if (client_left && !about) PyErr_Clear();
+    const bool expected = about && PyObject_IsTrue(about.get()) == 1;
+    if (!expected) {
+      Failure failure = Describe(gil, exception, "ERR_PYTHON_EXCEPTION");
+      if (phase == ResponseState::Phase::kComplete || client_left) {
+        host_->Report("error", std::move(failure));
+      } else {
+        Fail(std::move(failure));
+      }
+    }
+  } else if (phase == ResponseState::Phase::kWaiting) {
+    Fail({"ERR_ASGI_NO_RESPONSE", "the app returned without sending 'http.response.start'"});
+  } else if (phase == ResponseState::Phase::kHeld || phase == ResponseState::Phase::kStreaming) {
+    Fail({"ERR_ASGI_INCOMPLETE_RESPONSE", "the app returned while 'more_body' was still true"});
+  }
+  if (!exception && result && result.get() != PyNone()) {
+    const Owned type = Owned::Steal(PyObject_Type(result.get()));
+    host_->Report("warning", {"ERR_ASGI_RETURN_VALUE", "expected the app to return None, got " +
+                                                          TextOf(gil, GetAttribute(gil, type, "__name__"))});
+  }
+  WakeAll(gil, &receive_waiters_);
+  WakeAll(gil, &send_waiters_);
+  const bridge::RefPtr<HttpCycle> self(this);
+  host_->OnCycleEnded(gil, *this);
+  task_.Reset();
+  if (exchange_) exchange_->set_peer(nullptr);
+  exchange_ = nullptr;
+}
+
+}  // namespace node_asgi::asgi

@@ -1,0 +1,217 @@
+#include "asgi/messages.h"
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+
+#include "python/call.h"
+#include "python/error.h"
+#include "python/interned.h"
+
+namespace node_asgi::asgi {
+
+using namespace python;  // NOLINT(build/namespaces): the C API table reads as ordinary C API
+
+namespace {
+
+std::string TypeName(const GilHeld& gil, Borrowed object) {
+  const Owned type = Owned::Steal(PyObject_Type(object.get()));
+  return TextOf(gil, GetAttribute(gil, type, "__name__"));
+}
+
+bool RaiseType(const GilHeld& gil, const std::string& what, const std::string& expected, Borrowed got) {
+  Raise(gil, *PyExc_TypeError, what + ": expected " + expected + ", got " + TypeName(gil, got));
+  return false;
+}
+
+bool EqualsIgnoringCase(std::string_view text, std::string_view lower) {
+  return text.size() == lower.size() && std::equal(text.begin(), text.end(), lower.begin(), [](char a, char b) {
+           return std::tolower(static_cast<unsigned char>(a)) == b;
+         });
+}
+
+// RFC 9110 section 5.6.2.
+bool IsTokenChar(unsigned char c) {
+  return std::isalnum(c) != 0 || std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) != std::string_view::npos;
+}
+
+bool ReadBytes(const GilHeld& gil, Borrowed object, const char* what, std::string_view* bytes) {
+  char* data = nullptr;
+  Py_ssize_t size = 0;
+  if (!IsInstance(object, PyBytes_Type)) return RaiseType(gil, what, "bytes", object);
+  if (PyBytes_AsStringAndSize(object.get(), &data, &size) != 0) return false;
+  *bytes = {data, static_cast<size_t>(size)};
+  return true;
+}
+
+bool AddHeader(const GilHeld& gil, std::string_view name, std::string_view value, ResponseStart* start) {
+  if (name.empty() || !std::all_of(name.begin(), name.end(), IsTokenChar)) {
+    Raise(gil, *PyExc_ValueError,
+          "http.response.start: expected a header name of token characters, got '" + std::string(name) + "'");
+    return false;
+  }
+  // CR, LF or NUL would let a value write headers of its own (response splitting).
+  if (value.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos) {
+    Raise(gil, *PyExc_ValueError,
+          "http.response.start: the value of header '" + std::string(name) + "' holds CR, LF or NUL");
+    return false;
+  }
+  while (!value.empty() && (value.front() == ' ' || value.front() == '\t')) value.remove_prefix(1);
+  while (!value.empty() && (value.back() == ' ' || value.back() == '\t')) value.remove_suffix(1);
+  if (EqualsIgnoringCase(name, "transfer-encoding")) return true;  // the server frames by itself (H-23)
+  if (EqualsIgnoringCase(name, "content-length")) {
+    uint64_t length = 0;
+    const auto parsed = std::from_chars(value.data(), value.data() + value.size(), length);
+    if (parsed.ec != std::errc() || parsed.ptr != value.data() + value.size()) {
+      Raise(gil, *PyExc_ValueError,
+            "http.response.start: expected a number in content-length, got '" + std::string(value) + "'");
+      return false;
+    }
+    start->content_length = length;
+  } else if (EqualsIgnoringCase(name, "content-type")) {
+    start->event_stream = EqualsIgnoringCase(value.substr(0, 17), "text/event-stream");
+  }
+  if (!start->headers.empty()) start->headers += '\n';
+  start->headers.append(name).append(1, '\n').append(value);
+  return true;
+}
+
+bool ReadPair(const GilHeld& gil, Borrowed pair, ResponseStart* start) {
+  Owned kept;  // the tuple made of a pair that is none
+  PyObject* items[2] = {nullptr, nullptr};
+  if (IsInstance(pair, PyTuple_Type) && PyTuple_Size(pair.get()) == 2) {
+    items[0] = PyTuple_GetItem(pair.get(), 0);
+    items[1] = PyTuple_GetItem(pair.get(), 1);
+  } else if (IsInstance(pair, PyList_Type) && PyList_Size(pair.get()) == 2) {
+    items[0] = PyList_GetItem(pair.get(), 0);
+    items[1] = PyList_GetItem(pair.get(), 1);
+  } else if (!IsInstance(pair, PyBytes_Type) && !IsInstance(pair, PyUnicode_Type)) {
+    kept = Call(gil, reinterpret_cast<PyObject*>(PyTuple_Type), {pair.get()});
+    if (!kept) PyErr_Clear();
+    if (kept && PyTuple_Size(kept.get()) == 2) {
+      items[0] = PyTuple_GetItem(kept.get(), 0);
+      items[1] = PyTuple_GetItem(kept.get(), 1);
+    }
+  }
+  if (items[0] == nullptr) {
+    return RaiseType(gil, "http.response.start: header", "a pair (name, value) of bytes", pair);
+  }
+  std::string_view name;
+  std::string_view value;
+  return ReadBytes(gil, items[0], "http.response.start: header name", &name) &&
+         ReadBytes(gil, items[1], "http.response.start: header value", &value) && AddHeader(gil, name, value, start);
+}
+
+bool ReadHeaders(const GilHeld& gil, Borrowed headers, ResponseStart* start) {
+  if (IsInstance(headers, PyList_Type)) {
+    for (Py_ssize_t i = 0; i < PyList_Size(headers.get()); ++i) {
+      if (!ReadPair(gil, PyList_GetItem(headers.get(), i), start)) return false;
+    }
+    return true;
+  }
+  const Owned iterator = Owned::Steal(PyObject_GetIter(headers.get()));
+  if (!iterator) {
+    PyErr_Clear();
+    return RaiseType(gil, "http.response.start: headers", "an iterable of pairs", headers);
+  }
+  while (const Owned pair = Owned::Steal(PyIter_Next(iterator.get()))) {
+    if (!ReadPair(gil, pair, start)) return false;
+  }
+  return PyErr_Occurred() == nullptr;
+}
+
+}  // namespace
+
+MessageType ReadType(const GilHeld& gil, Borrowed message, std::string* name) {
+  if (!IsInstance(message, PyDict_Type)) {
+    RaiseType(gil, "send()", "a message of type dict", message);
+    return MessageType::kInvalid;
+  }
+  const Borrowed type = PyDict_GetItemWithError(message.get(), Names().type);
+  if (!type) {
+    if (PyErr_Occurred() == nullptr) Raise(gil, *PyExc_ValueError, "send(): the message has no 'type'");
+    return MessageType::kInvalid;
+  }
+  Py_ssize_t size = 0;
+  if (!IsInstance(type, PyUnicode_Type)) {
+    RaiseType(gil, "send(): 'type'", "str", type);
+    return MessageType::kInvalid;
+  }
+  const char* data = PyUnicode_AsUTF8AndSize(type.get(), &size);
+  if (data == nullptr) return MessageType::kInvalid;
+  const std::string_view text(data, static_cast<size_t>(size));
+  if (text == "http.response.start") return MessageType::kHttpResponseStart;
+  if (text == "http.response.body") return MessageType::kHttpResponseBody;
+  *name = text;
+  return MessageType::kUnknown;
+}
+
+bool ReadResponseStart(const GilHeld& gil, Borrowed message, ResponseStart* start) {
+  const Borrowed status = PyDict_GetItemWithError(message.get(), Names().status);
+  if (!status) {
+    if (PyErr_Occurred() == nullptr) Raise(gil, *PyExc_ValueError, "http.response.start: the message has no 'status'");
+    return false;
+  }
+  // bool is an int to Python, but no status. http.HTTPStatus is an int and one.
+  if (!IsInstance(status, PyLong_Type) || IsInstance(status, PyBool_Type)) {
+    return RaiseType(gil, "http.response.start: status", "int", status);
+  }
+  const long number = PyLong_AsLong(status.get());
+  if (number < 200 || number > 599) {
+    PyErr_Clear();
+    Raise(gil, *PyExc_ValueError,
+          "http.response.start: expected a status from 200 to 599, got " + std::to_string(number));
+    return false;
+  }
+  start->status = static_cast<int>(number);
+  const Borrowed headers = PyDict_GetItemWithError(message.get(), Names().headers);
+  if (headers) return ReadHeaders(gil, headers, start);
+  return PyErr_Occurred() == nullptr;
+}
+
+BodyView::~BodyView() {
+  if (locked_) PyBuffer_Release(&buffer_);
+}
+
+bool BodyView::Read(const GilHeld& gil, Borrowed body) {
+  if (IsInstance(body, PyBytes_Type)) return ReadBytes(gil, body, "http.response.body: body", &bytes_);
+  if (PyObject_GetBuffer(body.get(), &buffer_, PyBUF_SIMPLE) != 0) {
+    PyErr_Clear();
+    return RaiseType(gil, "http.response.body: body", "bytes, bytearray or memoryview", body);
+  }
+  locked_ = true;
+  bytes_ = {static_cast<const char*>(buffer_.buf), static_cast<size_t>(buffer_.len)};
+  return true;
+}
+
+bool ReadResponseBody(const GilHeld& gil, Borrowed message, ResponseBody* body) {
+  const Borrowed bytes = PyDict_GetItemWithError(message.get(), Names().body);
+  if (bytes && !body->body.Read(gil, bytes)) return false;
+  const Borrowed more = PyDict_GetItemWithError(message.get(), Names().more_body);
+  if (PyErr_Occurred() != nullptr) return false;
+  if (!more) return true;
+  const int truth = PyObject_IsTrue(more.get());
+  body->more_body = truth > 0;
+  return truth >= 0;
+}
+
+Owned MakeHttpRequest(const GilHeld& gil, std::string_view body, PyObject* more_body) {
+  static PyObject* const type = PyUnicode_InternFromString("http.request");
+  Owned message = Owned::Steal(PyDict_New());
+  const Owned bytes = body.empty() ? Owned::Borrow(Names().empty_bytes) : BytesOf(gil, body);
+  if (!message || !bytes || PyDict_SetItem(message.get(), Names().type, type) != 0 ||
+      PyDict_SetItem(message.get(), Names().body, bytes.get()) != 0 ||
+      PyDict_SetItem(message.get(), Names().more_body, more_body) != 0) {
+    return Owned();
+  }
+  return message;
+}
+
+Owned MakeHttpDisconnect(const GilHeld&) {
+  static PyObject* const type = PyUnicode_InternFromString("http.disconnect");
+  Owned message = Owned::Steal(PyDict_New());
+  if (!message || PyDict_SetItem(message.get(), Names().type, type) != 0) return Owned();
+  return message;
+}
+
+}  // namespace node_asgi::asgi

@@ -1,0 +1,60 @@
+// Reads the messages that an app sends, and makes those it receives.
+// Thread: the Python thread. Every reader raises a Python error that says what was expected and what came.
+#ifndef NODE_ASGI_ASGI_MESSAGES_H_
+#define NODE_ASGI_ASGI_MESSAGES_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "python/gil.h"
+#include "python/ref.h"
+
+namespace node_asgi::asgi {
+
+enum class MessageType { kInvalid, kHttpResponseStart, kHttpResponseBody, kUnknown };
+
+// kInvalid: a Python error is set. kUnknown: a str that this server does not know; *name holds it.
+MessageType ReadType(const python::GilHeld& gil, python::Borrowed message, std::string* name);
+
+struct ResponseStart {
+  int status = 0;
+  std::string headers;  // name \n value …; framing headers of the app's own are dropped
+  std::optional<uint64_t> content_length;
+  bool event_stream = false;  // content-type: text/event-stream
+};
+
+bool ReadResponseStart(const python::GilHeld& gil, python::Borrowed message, ResponseStart* start);
+
+// The bytes of a body: a view into a Python object that stays alive and locked as long as this does.
+class BodyView {
+ public:
+  BodyView() = default;
+  BodyView(const BodyView&) = delete;
+  BodyView& operator=(const BodyView&) = delete;
+  ~BodyView();
+
+  // bytes, bytearray, memoryview or any contiguous buffer; False with TypeError for others, str included.
+  bool Read(const python::GilHeld& gil, python::Borrowed body);
+  std::string_view bytes() const { return bytes_; }
+
+ private:
+  std::string_view bytes_;
+  Py_buffer buffer_{};
+  bool locked_ = false;
+};
+
+struct ResponseBody {
+  BodyView body;
+  bool more_body = false;
+};
+
+bool ReadResponseBody(const python::GilHeld& gil, python::Borrowed message, ResponseBody* body);
+
+python::Owned MakeHttpRequest(const python::GilHeld& gil, std::string_view body, PyObject* more_body);
+python::Owned MakeHttpDisconnect(const python::GilHeld& gil);
+
+}  // namespace node_asgi::asgi
+
+#endif  // NODE_ASGI_ASGI_MESSAGES_H_

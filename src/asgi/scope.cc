@@ -1,0 +1,143 @@
+#include "asgi/scope.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "python/call.h"
+#include "python/interned.h"
+
+namespace node_asgi::asgi {
+
+using python::Borrowed;
+using python::BytesOf;
+using python::GilHeld;
+using python::Names;
+using python::Owned;
+using namespace python;  // NOLINT(build/namespaces): the C API table reads as ordinary C API
+
+namespace {
+
+constexpr size_t kCacheLimit = 256;
+constexpr size_t kCachedLength = 64;
+
+bool Set(Borrowed dict, PyObject* key, const Owned& value) {
+  return value && PyDict_SetItem(dict.get(), key, value.get()) == 0;
+}
+
+bool Set(Borrowed dict, PyObject* key, PyObject* value) {
+  return value != nullptr && PyDict_SetItem(dict.get(), key, value) == 0;
+}
+
+// (host, port), (path, None) for a unix socket, or None.
+Owned Address(const GilHeld& gil, std::string_view host, std::string_view port) {
+  if (host.empty()) return Owned::Borrow(PyNone());
+  Owned address = Owned::Steal(PyTuple_New(2));
+  Owned name = Text(gil, host);
+  if (!address || !name) return Owned();
+  PyTuple_SetItem(address.get(), 0, name.Release());
+  int number = 0;
+  const bool numeric =
+      !port.empty() && std::from_chars(port.data(), port.data() + port.size(), number).ec == std::errc();
+  Owned second = numeric ? Owned::Steal(PyLong_FromLongLong(number)) : Owned::Borrow(PyNone());
+  if (!second) return Owned();
+  PyTuple_SetItem(address.get(), 1, second.Release());
+  return address;
+}
+
+}  // namespace
+
+bool HttpScopeBuilder::Prepare(const GilHeld& gil, const ScopeOptions& options, Owned state) {
+  template_ = Owned::Steal(PyDict_New());
+  asgi_ = Owned::Steal(PyDict_New());
+  state_ = std::move(state);
+  const Owned json = Owned::Steal(PyImport_ImportModule("json"));
+  if (!template_ || !asgi_ || !json) return false;
+  json_loads_ = GetAttribute(gil, json, "loads");
+  return json_loads_ && Set(template_, Names().type, Names().http) &&
+         Set(asgi_, Names().version, Text(gil, "3.0")) &&
+         Set(asgi_, Names().spec_version, Text(gil, options.spec_version));
+}
+
+PyObject* HttpScopeBuilder::CachedText(const GilHeld& gil, std::string_view text) {
+  const auto found = texts_.find(text);
+  if (found != texts_.end()) return found->second.get();
+  Owned made = Text(gil, text);
+  if (!made) return nullptr;
+  if (texts_.size() < kCacheLimit && text.size() <= kCachedLength) {
+    return texts_.emplace(std::string(text), std::move(made)).first->second.get();
+  }
+  scratch_ = std::move(made);
+  return scratch_.get();
+}
+
+PyObject* HttpScopeBuilder::CachedHeaderName(const GilHeld& gil, std::string_view name) {
+  std::string lowered(name);  // short names stay on the stack
+  std::transform(lowered.begin(), lowered.end(), lowered.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  const auto found = header_names_.find(std::string_view(lowered));
+  if (found != header_names_.end()) return found->second.get();
+  Owned made = BytesOf(gil, lowered);
+  if (!made) return nullptr;
+  if (header_names_.size() < kCacheLimit && lowered.size() <= kCachedLength) {
+    return header_names_.emplace(std::move(lowered), std::move(made)).first->second.get();
+  }
+  scratch_ = std::move(made);
+  return scratch_.get();
+}
+
+Owned HttpScopeBuilder::Headers(const GilHeld& gil, std::string_view headers) {
+  // Two fields a pair, so the separators tell how many pairs there are.
+  const auto separators = std::count(headers.begin(), headers.end(), '\n');
+  const Py_ssize_t pairs = headers.empty() ? 0 : (separators + 1) / 2;
+  Owned list = Owned::Steal(PyList_New(pairs));
+  if (!list) return list;
+  std::string_view name;
+  std::string_view value;
+  for (Py_ssize_t i = 0; i < pairs; ++i) {
+    bridge::RequestHead::NextHeader(&headers, &name, &value);
+    Owned pair = Owned::Steal(PyTuple_New(2));
+    Owned bytes = BytesOf(gil, value);
+    PyObject* key = CachedHeaderName(gil, name);
+    if (!pair || !bytes || key == nullptr) return Owned();
+    PyTuple_SetItem(pair.get(), 0, Owned::Borrow(key).Release());
+    PyTuple_SetItem(pair.get(), 1, bytes.Release());
+    PyList_SetItem(list.get(), i, pair.Release());
+  }
+  return list;
+}
+
+Owned HttpScopeBuilder::Build(const GilHeld& gil, const bridge::RequestHead& head, std::string_view extra_scope) {
+  const Interned& names = Names();
+  Owned scope = Owned::Steal(PyDict_Copy(template_.get()));
+  if (!scope) return Owned();
+  const bridge::RequestTarget target = bridge::RequestTarget::Split(head.target);
+
+  // Undecodable bytes become U+FFFD, as urllib.parse.unquote does (checklist S-10).
+  const bool escaped = target.raw_path.find('%') != std::string_view::npos;
+  const Owned path = escaped ? Text(gil, bridge::PercentDecode(target.raw_path)) : Text(gil, target.raw_path);
+  const Owned root_path = head.root_path.empty() ? Owned::Borrow(names.empty_text)
+                                                 : Text(gil, bridge::PercentDecode(head.root_path));
+  const Owned query = target.query.empty() ? Owned::Borrow(names.empty_bytes) : BytesOf(gil, target.query);
+  const Owned asgi = Owned::Steal(PyDict_Copy(asgi_.get()));
+  const Owned extensions = Owned::Steal(PyDict_New());
+
+  const bool set = Set(scope, names.asgi, asgi) && Set(scope, names.http_version, CachedText(gil, head.http_version)) &&
+                   Set(scope, names.method, CachedText(gil, head.method)) &&
+                   Set(scope, names.scheme, CachedText(gil, head.scheme)) && Set(scope, names.path, path) &&
+                   Set(scope, names.raw_path, BytesOf(gil, target.raw_path)) &&
+                   Set(scope, names.query_string, query) && Set(scope, names.root_path, root_path) &&
+                   Set(scope, names.headers, Headers(gil, head.headers)) &&
+                   Set(scope, names.client, Address(gil, head.client_host, head.client_port)) &&
+                   Set(scope, names.server, Address(gil, head.server_host, head.server_port)) &&
+                   Set(scope, names.extensions, extensions);
+  if (!set) return Owned();
+  if (state_ && !Set(scope, names.state, Owned::Steal(PyDict_Copy(state_.get())))) return Owned();
+  if (!extra_scope.empty()) {
+    const Owned text = Text(gil, extra_scope);
+    if (!text || !Set(extensions, names.node, Call(gil, json_loads_, {text.get()}))) return Owned();
+  }
+  return scope;
+}
+
+}  // namespace node_asgi::asgi

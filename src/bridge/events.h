@@ -1,0 +1,63 @@
+// What crosses between a JavaScript thread and the Python thread: plain values.
+// Thread: any; an event belongs to whoever holds it.
+#ifndef NODE_ASGI_BRIDGE_EVENTS_H_
+#define NODE_ASGI_BRIDGE_EVENTS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "bridge/failure.h"
+#include "bridge/ref_counted.h"
+
+namespace node_asgi::python {
+// The right to touch Python. bridge/ names it in signatures and cannot make one.
+class GilHeld;
+}  // namespace node_asgi::python
+
+namespace node_asgi::bridge {
+
+class Exchange;
+
+// From a JavaScript thread (or the deadline thread) to the Python thread.
+struct RequestEvent {
+  enum class Kind : uint8_t {
+    kBegin,       // the exchange's head and first body bytes are in the exchange
+    kBody,        // bytes: a chunk of the request body
+    kBodyEnd,     // the request body is complete
+    kDisconnect,  // the client is gone, or the caller aborted
+    kCredit,      // amount: response bytes that the JavaScript side has passed on
+    kCancel,      // a deadline passed: cancel the app's task
+  };
+  Kind kind;
+  std::string bytes{};
+  size_t amount = 0;
+};
+
+// From the Python thread (or the deadline thread) to the owner of the exchange.
+struct ResponseEvent {
+  enum class Kind : uint8_t {
+    kWhole,     // status, headers, body: a whole response in one event; the last
+    kStart,     // status, headers
+    kChunk,     // body
+    kEnd,       // body (may be empty); the last
+    kFailed,    // failure; the last
+    kConsumed,  // amount: request body bytes that the app has taken
+    kSettled,   // amount: token of a control call; failure, or body = JSON result
+    kNotice,    // failure: an error that nobody awaits; body = 'error' or 'warning'
+  };
+  Kind kind;
+  RefPtr<Exchange> exchange{};
+  int status = 0;
+  size_t amount = 0;
+  std::string headers{};  // name \n value \n name \n value, latin-1; no field holds CR, LF or NUL
+  std::string body{};
+  std::unique_ptr<Failure> failure{};
+
+  bool last() const { return kind == Kind::kWhole || kind == Kind::kEnd || kind == Kind::kFailed; }
+};
+
+}  // namespace node_asgi::bridge
+
+#endif  // NODE_ASGI_BRIDGE_EVENTS_H_

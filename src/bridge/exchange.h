@@ -1,0 +1,103 @@
+// One request and its response: what both threads know of it, and the response's state machine.
+// Owner: shared by reference count between the JavaScript side, the mailboxes and the Python side.
+// Thread: each member names its thread; members without a mark are constant after construction.
+#ifndef NODE_ASGI_BRIDGE_EXCHANGE_H_
+#define NODE_ASGI_BRIDGE_EXCHANGE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bridge/events.h"
+#include "bridge/live_count.h"
+#include "bridge/ref_counted.h"
+#include "bridge/response_sink.h"
+
+namespace node_asgi::bridge {
+
+// The Python thread's half of an exchange. Destroyed on the Python thread.
+class ExchangePeer : public RefCounted {
+ public:
+  virtual void On(const python::GilHeld& gil, Exchange& exchange, RequestEvent event) = 0;
+};
+
+// The response as the ASGI spec orders it. Moves answer whether they were allowed; a move that was not
+// changes nothing, so an app may catch the error and go on rightly (checklist X-06).
+class ResponseState {
+ public:
+  enum class Phase : uint8_t {
+    kWaiting,    // no http.response.start yet
+    kHeld,       // start is here, nothing is on the wire: hints may go first, an error can still be a 500
+    kStreaming,  // the head has left
+    kComplete,   // the app has said all
+    kBroken,     // client gone, cancelled or failed: nothing more leaves
+  };
+
+  bool Start() { return Move(Phase::kWaiting, Phase::kHeld); }
+  bool Flush() { return Move(Phase::kHeld, Phase::kStreaming); }
+  bool Complete();
+  void Break();
+
+  Phase phase() const { return phase_; }
+  bool may_send_body() const { return phase_ == Phase::kHeld || phase_ == Phase::kStreaming; }
+  bool ended() const { return phase_ == Phase::kComplete || phase_ == Phase::kBroken; }
+
+ private:
+  bool Move(Phase from, Phase to);
+  Phase phase_ = Phase::kWaiting;
+};
+
+struct ExchangeRequest {
+  // method \n target \n http version \n scheme \n client host \n client port \n server host \n server port \n
+  // root path [\n name \n value]…, latin-1. Built by lib/exchange.js, split by bridge/request_head.h.
+  std::string head;
+  std::string body;            // first body bytes
+  bool body_complete = true;   // false: kBody and kBodyEnd events follow
+  std::string extra_scope;     // JSON object for scope["extensions"]["node"], or empty
+};
+
+class Exchange final : public RefCounted {
+ public:
+  // `peer` gets the first events: the application, until it has made the exchange's own peer.
+  Exchange(ExchangeRequest request, std::shared_ptr<ResponseSink> sink, RefPtr<ExchangePeer> peer)
+      : request_(std::move(request)), sink_(std::move(sink)), peer_(std::move(peer)) {}
+
+  // Python thread, once, at the start.
+  ExchangeRequest TakeRequest() { return std::move(request_); }
+
+  void Post(ResponseEvent event, ResponseSink::Urgency urgency) {
+    if (event.kind == ResponseEvent::Kind::kStart || event.last()) answered.store(true, std::memory_order_relaxed);
+    event.exchange = RefPtr<Exchange>(this);
+    sink_->Post(std::move(event), urgency);
+  }
+  const std::shared_ptr<ResponseSink>& sink() const { return sink_; }
+
+  // Python thread.
+  void set_peer(RefPtr<ExchangePeer> peer) { peer_ = std::move(peer); }
+  const RefPtr<ExchangePeer>& peer() const { return peer_; }
+  // Events that came before the application was ready for the exchange.
+  std::vector<RequestEvent> early_events;
+
+  // Any thread: a response head, or a failure, is on its way.
+  std::atomic<bool> answered{false};
+
+  // The sink's consumer thread: deadlines to disarm with the last event; 0 for none.
+  uint64_t start_deadline = 0;
+  uint64_t response_deadline = 0;
+
+  // The sink's consumer thread: its handle for this exchange; -1 once it has seen the last event or given up.
+  int64_t slot = -1;
+
+ private:
+  ExchangeRequest request_;
+  const std::shared_ptr<ResponseSink> sink_;
+  RefPtr<ExchangePeer> peer_;
+  [[no_unique_address]] Counted<Live::kExchange> counted_;
+};
+
+}  // namespace node_asgi::bridge
+
+#endif  // NODE_ASGI_BRIDGE_EXCHANGE_H_

@@ -1,0 +1,103 @@
+// A queue with many producers and one consumer that wakes once per batch.
+// Thread: Post any; Drain the consumer only. Owner: the consumer's side; producers share it by reference count.
+// Teardown: Close() drops what waits and makes later posts no-ops, so that nobody wakes a dead consumer.
+#ifndef NODE_ASGI_BRIDGE_MAILBOX_H_
+#define NODE_ASGI_BRIDGE_MAILBOX_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "bridge/waker.h"
+
+namespace node_asgi::bridge {
+
+template <class T>
+class Mailbox {
+ public:
+  // One drain handles at most this many items, so that the consumer's other work gets its turn.
+  static constexpr size_t kDrainCap = 256;
+
+  enum class WakeUp { kNow, kLater };
+
+  explicit Mailbox(Waker& waker) : waker_(waker) {}
+
+  // False when the mailbox is closed. kLater leaves the wake-up to a following Flush(), or to the next
+  // post with kNow.
+  bool Post(T item, WakeUp when = WakeUp::kNow) {
+    std::lock_guard lock(mutex_);
+    if (closed_) return false;
+    waiting_.push_back(std::move(item));
+    if (when == WakeUp::kNow) WakeLocked();
+    return true;
+  }
+
+  // Wakes the consumer when something waits that nobody has woken it for.
+  void Flush() {
+    std::lock_guard lock(mutex_);
+    if (!closed_ && !waiting_.empty()) WakeLocked();
+  }
+
+  // Hands items to `handle` in the order they were posted. True when more is left: call again soon.
+  template <class Handle>
+  bool Drain(Handle&& handle) {
+    if (next_ == batch_.size()) {
+      batch_.clear();
+      next_ = 0;
+      std::lock_guard lock(mutex_);
+      batch_.swap(waiting_);
+      awake_ = false;
+    }
+    const size_t end = next_ + kDrainCap < batch_.size() ? next_ + kDrainCap : batch_.size();
+    while (next_ < end) {
+      // Moved out first: handle() may re-enter Drain through a nested loop.
+      T item = std::move(batch_[next_++]);
+      handle(std::move(item));
+    }
+    // What was posted meanwhile has sent its own wake-up.
+    return next_ < batch_.size();
+  }
+
+  // Returns what nobody has seen yet, for the closer to fail or destroy on the right thread.
+  std::vector<T> Close() {
+    std::vector<T> rest;
+    for (; next_ < batch_.size(); ++next_) rest.push_back(std::move(batch_[next_]));
+    std::lock_guard lock(mutex_);
+    closed_ = true;
+    for (T& item : waiting_) rest.push_back(std::move(item));
+    waiting_.clear();
+    return rest;
+  }
+
+  // Wake-ups sent so far; statistics.
+  uint64_t wakeups() const {
+    std::lock_guard lock(mutex_);
+    return wakeups_;
+  }
+
+ private:
+  // Under the lock, so that Close() cannot end between the check and the wake.
+  void WakeLocked() {
+    if (awake_) return;
+    awake_ = true;
+    ++wakeups_;
+    waker_.Wake();
+  }
+
+  Waker& waker_;
+  mutable std::mutex mutex_;
+  std::vector<T> waiting_;
+  bool awake_ = false;  // a wake-up was sent for what is in waiting_
+  bool closed_ = false;
+  uint64_t wakeups_ = 0;
+
+  // Consumer only.
+  std::vector<T> batch_;
+  size_t next_ = 0;
+};
+
+}  // namespace node_asgi::bridge
+
+#endif  // NODE_ASGI_BRIDGE_MAILBOX_H_

@@ -1,0 +1,83 @@
+#include "bridge/request_head.h"
+
+#include <cstring>
+
+namespace node_asgi::bridge {
+namespace {
+
+constexpr char kSeparator = '\n';
+
+bool TakeField(std::string_view* rest, bool* at_end, std::string_view* field) {
+  if (*at_end) return false;
+  const size_t end = rest->find(kSeparator);
+  *field = rest->substr(0, end);
+  *at_end = end == std::string_view::npos;
+  rest->remove_prefix(*at_end ? rest->size() : end + 1);
+  return true;
+}
+
+int HexDigit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+}  // namespace
+
+bool RequestHead::Split(std::string_view text, RequestHead* head) {
+  bool at_end = false;
+  for (std::string_view* field :
+       {&head->method, &head->target, &head->http_version, &head->scheme, &head->client_host,
+        &head->client_port, &head->server_host, &head->server_port, &head->root_path}) {
+    if (!TakeField(&text, &at_end, field)) return false;
+  }
+  head->headers = text;
+  return true;
+}
+
+bool RequestHead::NextHeader(std::string_view* rest, std::string_view* name, std::string_view* value) {
+  if (rest->empty()) return false;
+  bool at_end = false;
+  TakeField(rest, &at_end, name);
+  return TakeField(rest, &at_end, value);
+}
+
+std::string PercentDecode(std::string_view text) {
+  std::string decoded;
+  decoded.reserve(text.size());
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '%' && i + 2 < text.size()) {
+      const int high = HexDigit(text[i + 1]);
+      const int low = HexDigit(text[i + 2]);
+      if (high >= 0 && low >= 0) {
+        decoded.push_back(static_cast<char>(high * 16 + low));
+        i += 2;
+        continue;
+      }
+    }
+    decoded.push_back(text[i]);
+  }
+  return decoded;
+}
+
+RequestTarget RequestTarget::Split(std::string_view target) {
+  if (!target.empty() && target[0] != '/') {
+    // Absolute form: drop scheme and authority.
+    const size_t colon = target.find("://");
+    if (colon != std::string_view::npos && target.find_first_of("/?") > colon) {
+      target.remove_prefix(colon + 3);
+      const size_t path = target.find_first_of("/?#");
+      target.remove_prefix(path == std::string_view::npos ? target.size() : path);
+    }
+  }
+  RequestTarget split;
+  target = target.substr(0, target.find('#'));
+  const size_t question = target.find('?');
+  split.raw_path = target.substr(0, question);
+  if (question != std::string_view::npos) split.query = target.substr(question + 1);
+  if (split.raw_path.empty()) split.raw_path = "/";
+  return split;
+}
+
+}  // namespace node_asgi::bridge

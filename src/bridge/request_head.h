@@ -1,0 +1,42 @@
+// Splits the joined head of a request (see ExchangeRequest::head) into its fields.
+// Thread: any; the views point into the text that was split.
+#ifndef NODE_ASGI_BRIDGE_REQUEST_HEAD_H_
+#define NODE_ASGI_BRIDGE_REQUEST_HEAD_H_
+
+#include <string>
+#include <string_view>
+
+namespace node_asgi::bridge {
+
+struct RequestHead {
+  std::string_view method;
+  std::string_view target;
+  std::string_view http_version;
+  std::string_view scheme;
+  std::string_view client_host;  // empty: unknown (a unix socket, or no socket at all)
+  std::string_view client_port;
+  std::string_view server_host;
+  std::string_view server_port;  // empty with a host: a unix socket's path
+  std::string_view root_path;
+  std::string_view headers;  // name \n value …; empty when there is none
+
+  // False when a field is missing.
+  static bool Split(std::string_view text, RequestHead* head);
+  // Takes the next pair off `rest`. False at the end, or when a name has no value.
+  static bool NextHeader(std::string_view* rest, std::string_view* name, std::string_view* value);
+};
+
+// %XX decoded; what is no escape stays as it is.
+std::string PercentDecode(std::string_view text);
+
+struct RequestTarget {
+  std::string_view raw_path;  // without query; "/" when the target has no path
+  std::string_view query;     // without "?"
+
+  // Origin form, absolute form (http://host/path) and "*" (RFC 9112 section 3.2).
+  static RequestTarget Split(std::string_view target);
+};
+
+}  // namespace node_asgi::bridge
+
+#endif  // NODE_ASGI_BRIDGE_REQUEST_HEAD_H_

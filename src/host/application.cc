@@ -1,0 +1,204 @@
+#include "host/application.h"
+
+#include <signal.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "python/call.h"
+#include "python/error.h"
+#include "python/function.h"
+
+namespace node_asgi::host {
+
+using namespace python;  // NOLINT(build/namespaces): the C API table reads as ordinary C API
+using bridge::Exchange;
+using bridge::Failure;
+using bridge::RefPtr;
+using bridge::RequestEvent;
+using bridge::ResponseEvent;
+using Urgency = bridge::ResponseSink::Urgency;
+
+Application::Application(Runtime& runtime, ApplicationOptions options, std::shared_ptr<bridge::ResponseSink> sink)
+    : runtime_(runtime), options_(std::move(options)), sink_(std::move(sink)) {}
+
+void Application::Load(const GilHeld& gil, std::function<void(const Failure*)> done) {
+  load_callbacks_.push_back(std::move(done));
+  state_ = State::kLoading;
+  keep_alive_ = RefPtr<Application>(this);
+  runtime_.applications.push_back(this);
+  signals_ = std::make_unique<SignalGuard>();
+  const RefPtr<Application> self(this);
+  const Owned target = Text(gil, options_.target);
+  const Owned docroot = Text(gil, options_.docroot);
+  const Owned mode = Text(gil, options_.lifespan);
+  const Owned notice = MakeFunction(gil, [self](const GilHeld& held, Borrowed arguments) {
+    self->Report(TextOf(held, PyTuple_GetItem(arguments.get(), 0)),
+                 Describe(held, PyTuple_GetItem(arguments.get(), 1), "ERR_ASGI_LIFESPAN"));
+    return Owned::Borrow(PyNone());
+  });
+  Owned start = CallFunction(gil, "node_asgi.application", "start",
+                             {target.get(), docroot.get(), mode.get(), notice.get()});
+  runtime_.loop().Submit(gil, std::move(start), [self](const GilHeld& held, Owned loaded) {
+    if (loaded && self->FinishLoad(held, loaded)) {
+      self->EndLoad(held, nullptr);
+    } else {
+      const Failure failure = TakeFailure(held, "ERR_ASGI_STARTUP");
+      self->EndLoad(held, &failure);
+    }
+  });
+}
+
+bool Application::FinishLoad(const GilHeld& gil, Borrowed loaded) {
+  app_ = Owned::Borrow(PyTuple_GetItem(loaded.get(), 0));
+  lifespan_ = Owned::Borrow(PyTuple_GetItem(loaded.get(), 1));
+  const Borrowed state = PyTuple_GetItem(loaded.get(), 2);
+  return scopes_.Prepare(gil, {options_.spec_version},
+                         state.get() == PyNone() ? Owned() : Owned::Borrow(state));
+}
+
+void Application::EndLoad(const GilHeld& gil, const Failure* failure) {
+  for (const int number : signals_->Restore()) {
+    Report("warning", {"ERR_PYTHON_SIGNAL_HANDLER",
+                       std::string("the app set a handler for ") + strsignal(number) + " (signal " +
+                           std::to_string(number) + "); it was given back to Node"});
+  }
+  signals_.reset();
+  if (state_ == State::kLoading) state_ = failure == nullptr ? State::kReady : State::kFailed;
+  if (failure != nullptr) load_failure_ = *failure;
+  for (const auto& callback : std::exchange(load_callbacks_, {})) callback(failure);
+  for (const RefPtr<Exchange>& exchange : std::exchange(waiting_, {})) Begin(gil, exchange);
+}
+
+void Application::On(const GilHeld& gil, Exchange& exchange, RequestEvent event) {
+  const RefPtr<Exchange> held(&exchange);
+  if (event.kind == RequestEvent::Kind::kBegin) return Begin(gil, held);
+  if (event.kind == RequestEvent::Kind::kDisconnect || event.kind == RequestEvent::Kind::kCancel) {
+    // Gone before the app was ready for it.
+    const auto found = std::find(waiting_.begin(), waiting_.end(), held);
+    if (found == waiting_.end()) return;
+    waiting_.erase(found);
+    exchange.set_peer(nullptr);
+    admitted.fetch_sub(1);
+    return;
+  }
+  exchange.early_events.push_back(std::move(event));
+}
+
+void Application::Begin(const GilHeld& gil, RefPtr<Exchange> exchange) {
+  switch (state_) {
+    case State::kReady:
+      return Admit(gil, exchange);
+    case State::kFailed:
+      return Refuse(*exchange, load_failure_);
+    case State::kNew:
+    case State::kLoading:
+      waiting_.push_back(std::move(exchange));
+      return;
+    case State::kStopping:
+    case State::kStopped:
+      return Refuse(*exchange, {"ERR_ASGI_CLOSED", "the handler is closed"});
+  }
+}
+
+void Application::Refuse(Exchange& exchange, Failure failure) {
+  failed.fetch_add(1);
+  admitted.fetch_sub(1);
+  exchange.set_peer(nullptr);
+  ResponseEvent event{ResponseEvent::Kind::kFailed};
+  event.failure = std::make_unique<Failure>(std::move(failure));
+  exchange.Post(std::move(event), Urgency::kNow);
+}
+
+void Application::Admit(const GilHeld& gil, const RefPtr<Exchange>& exchange) {
+  bridge::ExchangeRequest request = exchange->TakeRequest();
+  const std::string text = std::move(request.head);
+  bridge::RequestHead head;
+  if (!bridge::RequestHead::Split(text, &head)) {
+    return Refuse(*exchange, {"ERR_ASGI_REQUEST", "the request's head lacks a field"});
+  }
+  Owned scope = scopes_.Build(gil, head, request.extra_scope);
+  if (!scope) return Refuse(*exchange, TakeFailure(gil, "ERR_ASGI_REQUEST"));
+  const auto cycle = bridge::MakeRef<asgi::HttpCycle>(RefPtr<asgi::HttpCycleHost>(this), exchange,
+                                                      std::move(request), head.method);
+  exchange->set_peer(cycle);
+  cycles_.insert(cycle.get());
+  ++runtime_.in_flight;
+  for (RequestEvent& event : std::exchange(exchange->early_events, {})) cycle->On(gil, *exchange, std::move(event));
+  if (cycle->Start(gil, app_, std::move(scope))) return;
+  const Failure failure = TakeFailure(gil, "ERR_PYTHON_EXCEPTION");
+  if (cycles_.erase(cycle.get()) > 0) {
+    --runtime_.in_flight;
+    Refuse(*exchange, failure);
+  }
+}
+
+void Application::OnCycleEnded(const GilHeld&, asgi::HttpCycle& cycle) {
+  if (cycles_.erase(&cycle) == 0) return;
+  --runtime_.in_flight;
+  admitted.fetch_sub(1);
+}
+
+void Application::Report(const std::string& level, Failure failure) {
+  ResponseEvent event{ResponseEvent::Kind::kNotice};
+  event.amount = reinterpret_cast<size_t>(this);
+  event.body = level;
+  event.failure = std::make_unique<Failure>(std::move(failure));
+  sink_->Post(std::move(event), Urgency::kNow);
+}
+
+void Application::Stop(const GilHeld& gil, std::chrono::milliseconds timeout,
+                       std::function<void(const GilHeld&, std::string)> done) {
+  closing = true;
+  if (state_ == State::kStopped) return done(gil, stop_report_);
+  stop_callbacks_.push_back(std::move(done));
+  if (state_ == State::kStopping) return;
+  if (state_ == State::kNew || state_ == State::kFailed) {
+    return FinishStop(gil, R"({"drained":0,"cancelled":0,"timedOut":false,"lifespan":"unsupported"})");
+  }
+  const RefPtr<Application> self(this);
+  if (state_ == State::kLoading) {
+    // Startup has begun, so shutdown must follow: wait for its end.
+    load_callbacks_.push_back([self, timeout](const Failure*) {
+      self->runtime_.Call([self, timeout](const GilHeld& held) { self->Stop(held, timeout, [](auto&, auto) {}); },
+                          [](const Failure&) {});
+    });
+    return;
+  }
+  state_ = State::kStopping;
+  const Owned in_flight = MakeFunction(gil, [self](const GilHeld&, Borrowed) {
+    return Owned::Steal(PyLong_FromLongLong(static_cast<long long>(self->cycles_.size())));
+  });
+  const auto for_each = [self](void (asgi::HttpCycle::*action)(const GilHeld&)) {
+    return [self, action](const GilHeld& held, Borrowed) {
+      std::vector<RefPtr<asgi::HttpCycle>> cycles;
+      for (asgi::HttpCycle* cycle : self->cycles_) cycles.emplace_back(cycle);
+      for (const auto& cycle : cycles) ((*cycle).*action)(held);
+      return Owned::Borrow(PyNone());
+    };
+  };
+  const Owned tell = MakeFunction(gil, for_each(&asgi::HttpCycle::Disconnect));
+  const Owned cancel = MakeFunction(gil, for_each(&asgi::HttpCycle::Cancel));
+  const Owned seconds = Owned::Steal(PyFloat_FromDouble(static_cast<double>(timeout.count()) / 1000.0));
+  Owned stop = CallFunction(gil, "node_asgi.application", "stop",
+                            {lifespan_.get(), in_flight.get(), tell.get(), cancel.get(), seconds.get()});
+  runtime_.loop().Submit(gil, std::move(stop), [self](const GilHeld& held, Owned report) {
+    if (!report) self->Report("error", TakeFailure(held, "ERR_ASGI_LIFESPAN"));
+    self->FinishStop(held, report ? TextOf(held, report)
+                                  : R"({"drained":0,"cancelled":0,"timedOut":true,"lifespan":"failed"})");
+  });
+}
+
+void Application::FinishStop(const GilHeld& gil, const std::string& report) {
+  state_ = State::kStopped;
+  stop_report_ = report;
+  app_.Reset();
+  lifespan_.Reset();
+  scopes_ = asgi::HttpScopeBuilder();
+  std::erase(runtime_.applications, this);
+  for (const auto& callback : std::exchange(stop_callbacks_, {})) callback(gil, report);
+  const RefPtr<Application> last = std::move(keep_alive_);
+}
+
+}  // namespace node_asgi::host

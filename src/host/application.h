@@ -1,0 +1,98 @@
+// One loaded app with its lifespan. Requests wait here until its startup has completed.
+// Thread: members that take a GilHeld the Python thread; the counters any.
+// Owner: the JavaScript handler and the app's exchanges, by reference count; destroyed on any thread after Unload.
+#ifndef NODE_ASGI_HOST_APPLICATION_H_
+#define NODE_ASGI_HOST_APPLICATION_H_
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "asgi/http_cycle.h"
+#include "asgi/scope.h"
+#include "bridge/exchange.h"
+#include "host/runtime.h"
+#include "python/interpreter.h"
+
+namespace node_asgi::host {
+
+struct ApplicationOptions {
+  std::string target;
+  std::string docroot;
+  std::string lifespan = "auto";     // 'auto', 'on', 'off'
+  std::string spec_version = "2.5";  // '2.5' or '2.3'
+  size_t high_water_mark = 65536;    // bytes
+  int cancel_on_disconnect = -1;     // milliseconds; below zero: never
+  size_t max_concurrency = 0;        // 0: no cap
+  int start_timeout = 0;             // milliseconds; 0: none
+  int response_timeout = 0;          // milliseconds; 0: none
+};
+
+class Application final : public asgi::HttpCycleHost {
+ public:
+  // `sink` hears of errors that belong to no request.
+  Application(Runtime& runtime, ApplicationOptions options, std::shared_ptr<bridge::ResponseSink> sink);
+  ~Application() override = default;
+
+  const ApplicationOptions& options() const { return options_; }
+  Runtime& runtime() { return runtime_; }
+
+  // Imports the app and runs lifespan startup; `done` gets null or what went wrong. Once.
+  void Load(const python::GilHeld& gil, std::function<void(const bridge::Failure*)> done);
+  // Refuses new requests, lets those in flight end, runs lifespan shutdown and lets go of the app, all within
+  // `timeout`. `done` gets a report as JSON. A second call gets the same report.
+  void Stop(const python::GilHeld& gil, std::chrono::milliseconds timeout,
+            std::function<void(const python::GilHeld&, std::string)> done);
+
+  // asgi::HttpCycleHost and bridge::ExchangePeer.
+  void On(const python::GilHeld& gil, bridge::Exchange& exchange, bridge::RequestEvent event) override;
+  python::LoopThread& loop() override { return runtime_.loop(); }
+  size_t high_water_mark() const override { return options_.high_water_mark; }
+  bool raises_after_disconnect() const override { return options_.spec_version != "2.3"; }
+  int cancel_on_disconnect() const override { return options_.cancel_on_disconnect; }
+  size_t in_flight() const override { return runtime_.in_flight; }
+  void OnCycleEnded(const python::GilHeld& gil, asgi::HttpCycle& cycle) override;
+  void Report(const std::string& level, bridge::Failure failure) override;
+
+  // Any thread.
+  std::atomic<size_t> admitted{0};  // requests in flight, those that wait for startup included
+  std::atomic<uint64_t> total{0};
+  std::atomic<uint64_t> failed{0};
+  std::atomic<bool> closing{false};
+
+ private:
+  enum class State { kNew, kLoading, kReady, kFailed, kStopping, kStopped };
+
+  bool FinishLoad(const python::GilHeld& gil, python::Borrowed loaded);
+  void EndLoad(const python::GilHeld& gil, const bridge::Failure* failure);
+  void Begin(const python::GilHeld& gil, bridge::RefPtr<bridge::Exchange> exchange);
+  void Admit(const python::GilHeld& gil, const bridge::RefPtr<bridge::Exchange>& exchange);
+  void Refuse(bridge::Exchange& exchange, bridge::Failure failure);
+  void FinishStop(const python::GilHeld& gil, const std::string& report);
+
+  Runtime& runtime_;
+  const ApplicationOptions options_;
+  const std::shared_ptr<bridge::ResponseSink> sink_;
+
+  // Python thread.
+  State state_ = State::kNew;
+  bridge::Failure load_failure_;
+  std::string stop_report_;
+  asgi::HttpScopeBuilder scopes_;
+  python::Owned app_;
+  python::Owned lifespan_;
+  std::vector<bridge::RefPtr<bridge::Exchange>> waiting_;  // for startup
+  std::unordered_set<asgi::HttpCycle*> cycles_;
+  std::vector<std::function<void(const bridge::Failure*)>> load_callbacks_;
+  std::vector<std::function<void(const python::GilHeld&, std::string)>> stop_callbacks_;
+  std::unique_ptr<python::SignalGuard> signals_;
+  bridge::RefPtr<Application> keep_alive_;  // while loaded
+};
+
+}  // namespace node_asgi::host
+
+#endif  // NODE_ASGI_HOST_APPLICATION_H_

@@ -1,0 +1,72 @@
+#include "host/dispatcher.h"
+
+#include <string>
+#include <utility>
+
+namespace node_asgi::host {
+
+using bridge::Exchange;
+using bridge::Failure;
+using bridge::RefPtr;
+using bridge::RequestEvent;
+using bridge::ResponseEvent;
+
+namespace {
+
+enum class Limit { kStart, kResponse };
+
+uint64_t ArmTimeout(Application& application, const RefPtr<Exchange>& exchange, Limit limit, int milliseconds) {
+  if (milliseconds <= 0) return 0;
+  Runtime& runtime = application.runtime();
+  return runtime.deadlines().Arm(std::chrono::milliseconds(milliseconds), [&runtime, exchange, limit, milliseconds] {
+    if (limit == Limit::kStart && exchange->answered.load()) return;
+    ResponseEvent event{ResponseEvent::Kind::kFailed};
+    event.failure = std::make_unique<Failure>(
+        Failure{"ERR_ASGI_TIMEOUT", std::string(limit == Limit::kStart ? "no response started" : "the response did not end") +
+                                        " within " + std::to_string(milliseconds) + " ms (option " +
+                                        (limit == Limit::kStart ? "startTimeout" : "responseTimeout") + ")"});
+    exchange->Post(std::move(event), bridge::ResponseSink::Urgency::kNow);
+    runtime.Deliver(exchange, {RequestEvent::Kind::kCancel});
+  });
+}
+
+}  // namespace
+
+RefPtr<Exchange> Admit(Application& application, bridge::ExchangeRequest request,
+                       std::shared_ptr<bridge::ResponseSink> sink, Refusal* refusal) {
+  *refusal = Refusal::kNone;
+  if (application.closing.load()) {
+    *refusal = Refusal::kClosed;
+    return nullptr;
+  }
+  const size_t cap = application.options().max_concurrency;
+  if (application.admitted.fetch_add(1) >= cap && cap > 0) {
+    application.admitted.fetch_sub(1);
+    *refusal = Refusal::kBusy;
+    return nullptr;
+  }
+  application.total.fetch_add(1, std::memory_order_relaxed);
+  return bridge::MakeRef<Exchange>(std::move(request), std::move(sink), RefPtr<bridge::ExchangePeer>(&application));
+}
+
+void Begin(Application& application, const RefPtr<Exchange>& exchange) {
+  const ApplicationOptions& options = application.options();
+  exchange->start_deadline = ArmTimeout(application, exchange, Limit::kStart, options.start_timeout);
+  exchange->response_deadline = ArmTimeout(application, exchange, Limit::kResponse, options.response_timeout);
+  application.runtime().Deliver(exchange, {RequestEvent::Kind::kBegin});
+}
+
+void OnAnswered(Application& application, Exchange& exchange) {
+  if (exchange.start_deadline != 0) {
+    application.runtime().deadlines().Disarm(std::exchange(exchange.start_deadline, 0));
+  }
+}
+
+void OnEnded(Application& application, Exchange& exchange) {
+  OnAnswered(application, exchange);
+  if (exchange.response_deadline != 0) {
+    application.runtime().deadlines().Disarm(std::exchange(exchange.response_deadline, 0));
+  }
+}
+
+}  // namespace node_asgi::host

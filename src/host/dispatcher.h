@@ -1,0 +1,31 @@
+// Takes requests in from any thread: admission, deadlines, and the way to the Python thread.
+// Thread: any; the exchange's own members the thread that will drain its sink.
+#ifndef NODE_ASGI_HOST_DISPATCHER_H_
+#define NODE_ASGI_HOST_DISPATCHER_H_
+
+#include <memory>
+
+#include "bridge/exchange.h"
+#include "host/application.h"
+
+namespace node_asgi::host {
+
+enum class Refusal {
+  kNone,
+  kBusy,    // maxConcurrency is reached
+  kClosed,  // the handler is closed
+};
+
+// An exchange that is announced to the Python thread by Begin(), once the caller has filled its slot. Null when
+// refused.
+bridge::RefPtr<bridge::Exchange> Admit(Application& application, bridge::ExchangeRequest request,
+                                       std::shared_ptr<bridge::ResponseSink> sink, Refusal* refusal);
+void Begin(Application& application, const bridge::RefPtr<bridge::Exchange>& exchange);
+
+// The consumer of the exchange's sink has seen its response head, or its last event.
+void OnAnswered(Application& application, bridge::Exchange& exchange);
+void OnEnded(Application& application, bridge::Exchange& exchange);
+
+}  // namespace node_asgi::host
+
+#endif  // NODE_ASGI_HOST_DISPATCHER_H_

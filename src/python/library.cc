@@ -1,0 +1,104 @@
+#include "python/library.h"
+
+#include <dlfcn.h>
+
+#include <climits>
+#include <cstdio>
+#include <cstdlib>
+
+#include "python/api.h"
+
+namespace node_asgi::python {
+
+#define R(name, result, parameters) result(*name) parameters = nullptr;
+#define O(name, result, parameters) result(*name) parameters = nullptr;
+#define D(name, type) type* name = nullptr;
+#define P(name) PyObject** name = nullptr;
+#include "python/api_list.h"
+#undef R
+#undef O
+#undef D
+#undef P
+
+namespace {
+
+LibraryInfo& Bound() {
+  static LibraryInfo& info = *new LibraryInfo;
+  return info;
+}
+
+std::string RealPath(const std::string& path) {
+  char resolved[PATH_MAX];
+  return realpath(path.c_str(), resolved) != nullptr ? resolved : path;
+}
+
+// The first missing required entry, or null.
+const char* FillTable(void* handle) {
+  const char* missing = nullptr;
+  auto find = [&](const char* name, bool required) {
+    void* symbol = dlsym(handle, name);
+    if (symbol == nullptr && required && missing == nullptr) missing = name;
+    return symbol;
+  };
+#define R(name, result, parameters) name = reinterpret_cast<decltype(name)>(find(#name, true));
+#define O(name, result, parameters) name = reinterpret_cast<decltype(name)>(find(#name, false));
+#define D(name, type) name = reinterpret_cast<decltype(name)>(find(#name, true));
+#define P(name) name = reinterpret_cast<decltype(name)>(find(#name, true));
+#include "python/api_list.h"
+#undef R
+#undef O
+#undef D
+#undef P
+  return missing;
+}
+
+}  // namespace
+
+const LibraryInfo& Library() { return Bound(); }
+
+bool LoadLibrary(const std::vector<std::string>& candidates, const std::string& version, LibraryInfo* info,
+                 bridge::Failure* failure) {
+  std::string tried;
+  for (const std::string& candidate : candidates) {
+    const std::string path = RealPath(candidate);
+    // RTLD_GLOBAL: extension modules resolve Python's symbols through the global scope.
+    void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
+    if (handle == nullptr) {
+      tried += "\n  " + candidate + ": " + dlerror();
+      continue;
+    }
+    auto get_version = reinterpret_cast<const char* (*)()>(dlsym(handle, "Py_GetVersion"));
+    if (get_version == nullptr) {
+      tried += "\n  " + candidate + ": has no Py_GetVersion, so it is no libpython";
+      continue;
+    }
+    LibraryInfo found;
+    const std::string text = get_version();
+    found.version = text.substr(0, text.find(' '));
+    if (std::sscanf(found.version.c_str(), "%d.%d", &found.major, &found.minor) != 2 ||
+        std::to_string(found.major) + "." + std::to_string(found.minor) != version) {
+      tried += "\n  " + candidate + ": is Python " + found.version + ", expected " + version;
+      continue;
+    }
+    // A second, different libpython in one process silently gives the first one: ask what was really bound.
+    Dl_info real;
+    found.path = dladdr(reinterpret_cast<void*>(get_version), &real) != 0 ? RealPath(real.dli_fname) : path;
+    if (found.path != path) {
+      *failure = {"ERR_PYTHON_MISMATCH",
+                  "expected Python from " + path + ", but this process has already loaded " + found.path};
+      return false;
+    }
+    if (const char* missing = FillTable(handle)) {
+      tried += "\n  " + candidate + ": lacks " + missing;
+      continue;
+    }
+    Bound() = found;
+    *info = found;
+    return true;
+  }
+  *failure = {"ERR_PYTHON_LIBRARY", "no libpython " + version + " could be loaded; tried:" +
+                                        (tried.empty() ? " nothing, the list was empty" : tried)};
+  return false;
+}
+
+}  // namespace node_asgi::python
