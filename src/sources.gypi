@@ -30,7 +30,8 @@
       "src/node/js_mailbox.cc",
       "src/node/python_handler.cc",
       "src/node/request_reader.cc",
-      "src/node/response_writer.cc"
+      "src/node/response_writer.cc",
+      "src/node/sync_sink.cc"
     ]
   }
 }

@@ -122,7 +122,7 @@ void Application::Admit(const GilHeld& gil, const RefPtr<Exchange>& exchange) {
   if (!scope) return Refuse(*exchange, TakeFailure(gil, "ERR_ASGI_REQUEST"));
   const auto cycle = bridge::MakeRef<asgi::HttpCycle>(RefPtr<asgi::HttpCycleHost>(this), exchange,
                                                       std::move(request), head.method);
-  exchange->set_peer(cycle);
+  exchange->set_peer(RefPtr<bridge::ExchangePeer>(cycle.get()));
   cycles_.insert(cycle.get());
   ++runtime_.in_flight;
   for (RequestEvent& event : std::exchange(exchange->early_events, {})) cycle->On(gil, *exchange, std::move(event));
@@ -142,7 +142,7 @@ void Application::OnCycleEnded(const GilHeld&, asgi::HttpCycle& cycle) {
 
 void Application::Report(const std::string& level, Failure failure) {
   ResponseEvent event{ResponseEvent::Kind::kNotice};
-  event.amount = reinterpret_cast<size_t>(this);
+  event.amount = options_.id;
   event.body = level;
   event.failure = std::make_unique<Failure>(std::move(failure));
   sink_->Post(std::move(event), Urgency::kNow);

@@ -21,6 +21,7 @@
 namespace node_asgi::host {
 
 struct ApplicationOptions {
+  uint32_t id = 0;  // the handler's number in its environment, for notices
   std::string target;
   std::string docroot;
   std::string lifespan = "auto";     // 'auto', 'on', 'off'

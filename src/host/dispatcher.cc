@@ -56,16 +56,16 @@ void Begin(Application& application, const RefPtr<Exchange>& exchange) {
   application.runtime().Deliver(exchange, {RequestEvent::Kind::kBegin});
 }
 
-void OnAnswered(Application& application, Exchange& exchange) {
+void OnAnswered(Runtime& runtime, Exchange& exchange) {
   if (exchange.start_deadline != 0) {
-    application.runtime().deadlines().Disarm(std::exchange(exchange.start_deadline, 0));
+    runtime.deadlines().Disarm(std::exchange(exchange.start_deadline, 0));
   }
 }
 
-void OnEnded(Application& application, Exchange& exchange) {
-  OnAnswered(application, exchange);
+void OnEnded(Runtime& runtime, Exchange& exchange) {
+  OnAnswered(runtime, exchange);
   if (exchange.response_deadline != 0) {
-    application.runtime().deadlines().Disarm(std::exchange(exchange.response_deadline, 0));
+    runtime.deadlines().Disarm(std::exchange(exchange.response_deadline, 0));
   }
 }
 

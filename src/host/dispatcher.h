@@ -23,8 +23,8 @@ bridge::RefPtr<bridge::Exchange> Admit(Application& application, bridge::Exchang
 void Begin(Application& application, const bridge::RefPtr<bridge::Exchange>& exchange);
 
 // The consumer of the exchange's sink has seen its response head, or its last event.
-void OnAnswered(Application& application, bridge::Exchange& exchange);
-void OnEnded(Application& application, bridge::Exchange& exchange);
+void OnAnswered(Runtime& runtime, bridge::Exchange& exchange);
+void OnEnded(Runtime& runtime, bridge::Exchange& exchange);
 
 }  // namespace node_asgi::host
 

@@ -13,7 +13,7 @@ namespace node_asgi::python {
 
 struct InterpreterConfig {
   std::vector<std::string> libraries;  // candidates for libpython, best first
-  std::string version;                 // "3.11"
+  std::string version;                 // "3.11.2"
   std::string program_name;            // absolute path of the (virtual) environment's python
   std::string package_path;            // folder that holds the package node_asgi
   std::string native_symbols;          // 'auto', 'isolated' or 'shared'

@@ -3,7 +3,6 @@
 #include <dlfcn.h>
 
 #include <climits>
-#include <cstdio>
 #include <cstdlib>
 
 #include "python/api.h"
@@ -75,8 +74,8 @@ bool LoadLibrary(const std::vector<std::string>& candidates, const std::string& 
     LibraryInfo found;
     const std::string text = get_version();
     found.version = text.substr(0, text.find(' '));
-    if (std::sscanf(found.version.c_str(), "%d.%d", &found.major, &found.minor) != 2 ||
-        std::to_string(found.major) + "." + std::to_string(found.minor) != version) {
+    // The whole version: another build of the same minor may lie beside it, whose standard library differs.
+    if (found.version != version) {
       tried += "\n  " + candidate + ": is Python " + found.version + ", expected " + version;
       continue;
     }

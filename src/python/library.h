@@ -13,11 +13,9 @@ namespace node_asgi::python {
 struct LibraryInfo {
   std::string path;     // real path of what was bound, as dladdr tells it
   std::string version;  // "3.11.2"
-  int major = 0;
-  int minor = 0;
 };
 
-// Tries the candidates in order and binds the first whose version starts with `version` ("3.11").
+// Tries the candidates in order and binds the first whose version is `version` ("3.11.2").
 // False with a failure (ERR_PYTHON_LIBRARY) that names every candidate and why it would not do.
 bool LoadLibrary(const std::vector<std::string>& candidates, const std::string& version, LibraryInfo* info,
                  bridge::Failure* failure);

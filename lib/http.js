@@ -1,0 +1,236 @@
+'use strict';
+
+/** Python apps behind Node's own servers: node:http, node:https, node:http2 (compat), Express and Connect. */
+
+const { ResponseCredit, RequestWindow, sizeOf, toBuffer } = require('./flow');
+const hub = require('./hub');
+const { tooLarge } = require('./errors');
+const { headOfIncoming, hasBody, parsedBody, withContentLength } = require('./request');
+const { flatHeaders } = require('./response');
+
+const HTTP2_INTERNAL_ERROR = 2;
+/** Fields that HTTP/2 forbids (RFC 9113 section 8.2.2). */
+const CONNECTION_FIELDS = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade']);
+
+/** One request of a Node server. @implements {import('./hub').Receiver} */
+class HttpReceiver {
+  slot = -1;
+  #owner;
+  #req;
+  #res;
+  #next;
+  #credit;
+  #window;
+  #received = 0;
+  #unpassed = 0;
+  #onClose;
+  #streaming = false;
+
+  /**
+   * @param {HttpOwner} owner
+   * @param {any} req
+   * @param {any} res
+   * @param {((error?: Error) => void) | undefined} next called instead of answering 404
+   */
+  constructor(owner, req, res, next) {
+    this.#owner = owner;
+    this.#req = req;
+    this.#res = res;
+    this.#next = next;
+  }
+
+  start() {
+    const req = this.#req;
+    const { options, native } = this.#owner;
+    let head = headOfIncoming(req, options.rootPath);
+    let body;
+    if (hasBody(req)) {
+      body = parsedBody(req);
+      if (body) head = withContentLength(head, body.length);
+      else this.#streaming = true;
+      const announced = Number(body?.length ?? req.headers['content-length'] ?? 0);
+      if (options.maxBodyBytes > 0 && announced > options.maxBodyBytes) throw tooLarge(options.maxBodyBytes);
+    }
+    hub.start(native, { head, body, complete: !this.#streaming, extra: this.#owner.extraScope }, this);
+    // After start(), which may throw: a request that is refused is nobody's client.
+    this.#onClose = () => hub.leave(this);
+    this.#res.on('close', this.#onClose);
+    if (this.#streaming) this.#readBody();
+  }
+
+  #readBody() {
+    const req = this.#req;
+    const { highWaterMark, maxBodyBytes } = this.#owner.options;
+    this.#window = new RequestWindow(highWaterMark);
+    req.on('data', (chunk) => {
+      if (this.slot < 0) return;
+      this.#received += chunk.length;
+      if (maxBodyBytes > 0 && this.#received > maxBodyBytes) {
+        hub.leave(this);
+        this.onFailed(tooLarge(maxBodyBytes));
+        return;
+      }
+      this.#owner.bytesIn += chunk.length;
+      hub.mailbox.body(this.slot, chunk);
+      if (!this.#window.take(chunk.length)) req.pause();
+    });
+    req.on('end', () => {
+      if (this.slot >= 0) hub.mailbox.end(this.slot);
+    });
+    // A broken upload also closes the response, which tells the app.
+    req.on('error', () => {});
+  }
+
+  onConsumed(bytes) {
+    if (this.#window.give(bytes)) this.#req.resume();
+  }
+
+  onWhole(status, headers, body) {
+    if (status === 404 && this.#next) {
+      const next = this.#next;
+      this.#done();
+      next();
+      return;
+    }
+    this.#writeHead(status, headers);
+    this.#end(body);
+  }
+
+  onStart(status, headers) {
+    this.#next = undefined;
+    this.#writeHead(status, headers);
+    // Without this the head would wait for the first body bytes.
+    if (!this.#res.stream) this.#res.flushHeaders();
+  }
+
+  #writeHead(status, headers) {
+    if (this.#res.headersSent || this.#res.destroyed) return;
+    const flat = flatHeaders(headers);
+    this.#res.writeHead(status, this.#res.stream ? forHttp2(flat) : flat);
+  }
+
+  onChunk(body) {
+    const size = sizeOf(body);
+    this.#owner.bytesOut += size;
+    this.#credit ??= new ResponseCredit(this.#owner.options.highWaterMark);
+    if (this.#res.write(toBuffer(body))) {
+      this.#credit.pass(this.slot, size + this.#unpassed);
+      this.#unpassed = 0;
+      return;
+    }
+    if (this.#unpassed === 0) {
+      this.#res.once('drain', () => {
+        const bytes = this.#unpassed;
+        this.#unpassed = 0;
+        this.#credit.pass(this.slot, bytes);
+      });
+    }
+    this.#unpassed += size;
+  }
+
+  onEnd(body) {
+    this.#end(body);
+  }
+
+  #end(body) {
+    this.#owner.bytesOut += sizeOf(body);
+    // A latin-1 string leaves in one write with the head.
+    if (typeof body === 'string') this.#res.end(body, 'latin1');
+    else this.#res.end(body);
+    this.#done();
+  }
+
+  onFailed(error) {
+    this.#owner.report(error);
+    answerError(this.#res, error, this.#owner.options.debug);
+    this.#done();
+  }
+
+  /** The exchange is over: the rest of the request must not block the connection (checklist H-15). */
+  #done() {
+    if (this.#onClose) this.#res.off('close', this.#onClose);
+    if (this.#streaming && !this.#req.readableEnded) this.#req.resume();
+  }
+}
+
+/** @param {string[]} flat */
+function forHttp2(flat) {
+  /** @type {Record<string, string | string[]>} */
+  const headers = {};
+  for (let i = 0; i < flat.length; i += 2) {
+    const name = flat[i].toLowerCase();
+    if (CONNECTION_FIELDS.has(name)) continue;
+    const before = headers[name];
+    if (before === undefined) headers[name] = flat[i + 1];
+    else if (Array.isArray(before)) before.push(flat[i + 1]);
+    else headers[name] = [before, flat[i + 1]];
+  }
+  return headers;
+}
+
+/**
+ * @param {any} res
+ * @param {Error & {code?: string, status?: number, stack?: string}} error
+ * @param {boolean} debug whether the body tells the traceback
+ */
+function answerError(res, error, debug) {
+  if (res.headersSent) {
+    // A truncated body must never look whole: no clean end.
+    if (res.stream) res.stream.close(HTTP2_INTERNAL_ERROR);
+    else res.destroy();
+    return;
+  }
+  if (res.destroyed) return;
+  const status = error.status ?? 500;
+  const text = debug ? String(error.stack) : PHRASES[status] ?? PHRASES[500];
+  const headers = { 'content-type': 'text/plain; charset=utf-8', 'content-length': Buffer.byteLength(text) };
+  if (status === 503) headers['retry-after'] = '1';
+  if (!res.stream) headers.connection = 'close';
+  res.writeHead(status, headers);
+  res.end(text);
+}
+
+const PHRASES = {
+  400: 'Bad Request',
+  413: 'Content Too Large',
+  500: 'Internal Server Error',
+  503: 'Service Unavailable',
+  504: 'Gateway Timeout',
+};
+
+/**
+ * What a receiver needs of its handler.
+ * @typedef {object} HttpOwner
+ * @property {Record<string, any>} options
+ * @property {any} native the addon's handler; undefined until Python has been found
+ * @property {string | undefined} extraScope JSON
+ * @property {number} bytesIn
+ * @property {number} bytesOut
+ * @property {(error: Error) => void} report
+ * @property {() => Promise<void>} begin
+ */
+
+/**
+ * @param {HttpOwner} owner
+ * @param {any} req
+ * @param {any} res
+ * @param {((error?: Error) => void)} [next]
+ */
+function serve(owner, req, res, next) {
+  if (owner.native === undefined) {
+    owner.begin().then(() => serve(owner, req, res, next), (error) => {
+      owner.report(error);
+      answerError(res, error, owner.options.debug);
+    });
+    return;
+  }
+  try {
+    new HttpReceiver(owner, req, res, next).start();
+  } catch (error) {
+    // A server that is busy or closing says so by its answers; it is no error of the app.
+    if (error.status !== 503) owner.report(error);
+    answerError(res, error, owner.options.debug);
+  }
+}
+
+module.exports = { serve };

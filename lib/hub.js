@@ -1,0 +1,185 @@
+'use strict';
+
+/**
+ * This realm's end of the native mailbox: hands each event of a batch to the exchange that waits for it, and keeps
+ * the process alive while somebody waits.
+ */
+
+const binding = require('./binding');
+const { create, fromFailure } = require('./errors');
+
+/** bridge/events.h, ResponseEvent::Kind */
+const WHOLE = 0;
+const START = 1;
+const CHUNK = 2;
+const END = 3;
+const FAILED = 4;
+const CONSUMED = 5;
+const SETTLED = 6;
+const NOTICE = 7;
+/** node/response_writer.h, kNumbers */
+const NUMBERS = 3;
+
+/**
+ * What waits for a response. Bodies come as Buffers, as latin-1 strings when they are small, or undefined when empty.
+ * @typedef {object} Receiver
+ * @property {number} slot -1 once the last event has come or the receiver has left
+ * @property {(status: number, headers: string, body: Buffer | string | undefined) => void} onWhole
+ * @property {(status: number, headers: string) => void} onStart
+ * @property {(body: Buffer | string) => void} onChunk
+ * @property {(body: Buffer | string | undefined) => void} onEnd
+ * @property {(error: Error) => void} onFailed
+ * @property {(bytes: number) => void} onConsumed
+ */
+
+/** @type {(Receiver | undefined)[]} */
+const slots = [];
+/** @type {Map<number, {resolve: (json: string) => void, reject: (error: Error) => void}>} */
+const calls = new Map();
+/** @type {Map<number, (level: string, error: Error) => void>} */
+const listeners = new Map();
+let held = 0;
+let nextCall = 1;
+let nextHandler = 1;
+
+const mailbox = new binding.Mailbox(onBatch);
+
+/** Keeps the process alive until release(). */
+function hold() {
+  if (held++ === 0) mailbox.ref();
+}
+
+function release() {
+  if (--held === 0) mailbox.unref();
+}
+
+function onBatch(count, numbers, values) {
+  let next = 0;
+  for (let i = 0; i < count * NUMBERS; i += NUMBERS) {
+    const kind = numbers[i];
+    const slot = numbers[i + 1];
+    const number = numbers[i + 2];
+    // Read before anything is called: what an event carries depends on its kind alone.
+    const first = kind === START || kind <= NOTICE && kind !== CONSUMED ? values[next++] : undefined;
+    const second = kind === WHOLE || kind >= SETTLED ? values[next++] : undefined;
+    try {
+      deliver(kind, slot, number, first, second);
+    } catch (error) {
+      // A listener's own error: like any other uncaught exception, but not in the middle of the batch.
+      process.nextTick(() => {
+        throw error;
+      });
+    }
+  }
+}
+
+function deliver(kind, slot, number, first, second) {
+  if (kind >= SETTLED) {
+    if (kind === SETTLED) settle(number, first, second);
+    else notice(number, first, second);
+    return;
+  }
+  const receiver = slots[slot];
+  if (receiver === undefined) return;
+  switch (kind) {
+    case WHOLE:
+      forget(receiver);
+      receiver.onWhole(number, first, second);
+      break;
+    case START:
+      receiver.onStart(number, first);
+      break;
+    case CHUNK:
+      receiver.onChunk(first);
+      break;
+    case END:
+      forget(receiver);
+      receiver.onEnd(first);
+      break;
+    case FAILED:
+      forget(receiver);
+      receiver.onFailed(fromFailure(first));
+      break;
+    case CONSUMED:
+      receiver.onConsumed(number);
+      break;
+  }
+}
+
+/** @param {Receiver} receiver */
+function forget(receiver) {
+  slots[receiver.slot] = undefined;
+  receiver.slot = -1;
+  release();
+}
+
+function settle(token, json, failure) {
+  const call = calls.get(token);
+  if (!call) return;
+  calls.delete(token);
+  if (failure) call.reject(fromFailure(failure));
+  else call.resolve(json);
+}
+
+function notice(handler, level, failure) {
+  const listener = listeners.get(handler) ?? listeners.values().next().value;
+  listener?.(level, fromFailure(failure));
+}
+
+/**
+ * Starts a request. Throws when the handler is closed or busy.
+ * @param {object} native the addon's PythonHandler
+ * @param {{head: string, body?: Uint8Array, complete: boolean, extra?: string}} request
+ * @param {Receiver} receiver
+ */
+function start(native, request, receiver) {
+  const slot = native.start(request.head, request.body, request.complete, request.extra);
+  if (slot < 0) {
+    throw slot === -1
+      ? create('ERR_ASGI_BUSY', 'maxConcurrency requests are in flight')
+      : create('ERR_ASGI_CLOSED', 'the handler is closed');
+  }
+  slots[slot] = receiver;
+  receiver.slot = slot;
+  hold();
+}
+
+/**
+ * The receiver wants nothing more: tells the app that its client is gone.
+ * @param {Receiver} receiver
+ */
+function leave(receiver) {
+  if (receiver.slot < 0) return;
+  mailbox.disconnect(receiver.slot);
+  forget(receiver);
+}
+
+/**
+ * A call of the control plane.
+ * @param {(token: number) => void} begin
+ * @returns {Promise<string>}
+ */
+function call(begin) {
+  return new Promise((resolve, reject) => {
+    const token = nextCall++;
+    calls.set(token, { resolve, reject });
+    begin(token);
+  });
+}
+
+/**
+ * Numbers a handler and hears of its notices.
+ * @param {(level: string, error: Error) => void} listener
+ */
+function addHandler(listener) {
+  const id = nextHandler++;
+  listeners.set(id, listener);
+  return id;
+}
+
+/** @param {number} id */
+function removeHandler(id) {
+  listeners.delete(id);
+}
+
+module.exports = { mailbox, hold, release, start, leave, call, addHandler, removeHandler };

@@ -1,0 +1,318 @@
+'use strict';
+
+const { EventEmitter } = require('node:events');
+const path = require('node:path');
+const { isMainThread } = require('node:worker_threads');
+
+const binding = require('./binding');
+const { create, fromFailure, tooLarge } = require('./errors');
+const { serve } = require('./http');
+const hub = require('./hub');
+const { findInterpreter, findInterpreterSync } = require('./interpreter');
+const { readOptions, describe } = require('./options');
+const { readRequest } = require('./request');
+const { Response, WholeReceiver, StreamReceiver, flatHeaders } = require('./response');
+
+/** @type {import('./interpreter').Interpreter | undefined} the Python that this process runs */
+let chosen;
+/** The longest that the end of the process waits for apps. */
+let exitTimeout = 0;
+
+/** Starts Python with an interpreter, or attaches to the one that runs. */
+function startRuntime(interpreter, options) {
+  const failure = binding.startRuntime({
+    libraries: interpreter.libpythonCandidates,
+    version: interpreter.version,
+    programName: interpreter.programName,
+    packagePath: path.join(__dirname, 'python'),
+    nativeSymbols: options.nativeSymbols,
+    loop: options.loop,
+  });
+  if (failure) throw fromFailure(failure);
+  chosen ??= interpreter;
+  exitTimeout = Math.max(exitTimeout, options.shutdownTimeout);
+  stopAtExit();
+}
+
+/** process.exit() and uncaught exceptions run no environment cleanup: apps are stopped from here. */
+function stopAtExit() {
+  const registered = Symbol.for('node-asgi.exit');
+  if (!isMainThread || process[registered]) return;
+  Object.defineProperty(process, registered, { value: true });
+  process.on('exit', () => binding.stopRuntime(exitTimeout));
+}
+
+/**
+ * What is known of the Python that this process runs.
+ * @returns {object}
+ */
+function pythonInfo() {
+  if (!chosen) {
+    throw create('ERR_PYTHON_NOT_FOUND', 'no Python runs in this process yet: await ready() of a PythonHandler first');
+  }
+  const { version, executable, prefix, basePrefix, isVenv, source, chosenBecause, rejected } = chosen;
+  const { library } = binding.runtimeInfo();
+  return { version, executable, prefix, basePrefix, isVenv, libpython: library, source, chosenBecause, rejected };
+}
+
+/**
+ * Hosts one Python ASGI app in this process.
+ *
+ * The constructor starts to find Python, to import the app and to run its lifespan startup, in the background.
+ * Requests wait until that is done.
+ */
+class PythonHandler extends EventEmitter {
+  #options;
+  #id;
+  /** @type {any} the addon's handler, once Python has been found */
+  #native;
+  /** @type {Promise<void> | undefined} */
+  #beginning;
+  /** @type {Promise<string> | undefined} */
+  #loaded;
+  /** @type {Promise<object> | undefined} */
+  #closing;
+  /** @type {import('./http').HttpOwner} */
+  #owner;
+
+  /** @param {Record<string, unknown>} [options] see README.md */
+  constructor(options) {
+    super();
+    this.#options = readOptions(options);
+    this.#id = hub.addHandler((level, error) => this.#notice(level, error));
+    const handler = this;
+    this.#owner = {
+      options: this.#options,
+      get native() {
+        return handler.#native;
+      },
+      extraScope: this.#options.scope && JSON.stringify(this.#options.scope),
+      bytesIn: 0,
+      bytesOut: 0,
+      report: (error) => this.#notice('error', error),
+      begin: () => this.#begin(),
+    };
+    // Whoever asks for ready() or sends a request hears of a failure.
+    this.#begin().catch(() => {});
+  }
+
+  get docroot() {
+    return this.#options.docroot;
+  }
+
+  get target() {
+    return this.#options.target;
+  }
+
+  /**
+   * Ends once the app serves.
+   * @returns {Promise<object>} what pythonInfo() tells. Rejects with what went wrong.
+   */
+  async ready() {
+    hub.hold();
+    try {
+      await this.#begin();
+      await this.#loaded;
+      return pythonInfo();
+    } finally {
+      hub.release();
+    }
+  }
+
+  /**
+   * @param {any} request
+   * @param {{signal?: AbortSignal, scope?: object}} [init]
+   * @returns {Promise<Response>} with the whole body. Rejects with a PythonError when the app raises.
+   */
+  handleRequest(request, init) {
+    return this.#run(request, init, (resolve, reject) => new WholeReceiver(resolve, reject, this.#options.highWaterMark));
+  }
+
+  /**
+   * @param {any} request
+   * @param {{signal?: AbortSignal, scope?: object, duplex?: boolean}} [init] duplex: the request body is written to
+   *   the returned stream
+   * @returns {Promise<import('./response').ResponseStream>} once the response has started
+   */
+  handleStream(request, init) {
+    return this.#run(request, init, (resolve, reject) =>
+      new StreamReceiver(resolve, reject, this.#options.highWaterMark, init?.duplex === true));
+  }
+
+  /**
+   * Blocks this thread until the app has answered. For scripts: a server would stand still meanwhile.
+   * @param {any} request its body must be there as a whole: no stream
+   * @param {{timeout?: number}} [init] timeout in milliseconds; 0, the default, waits for ever
+   * @returns {Response}
+   */
+  handleRequestSync(request, init = {}) {
+    const timeout = init.timeout ?? 0;
+    if (!Number.isSafeInteger(timeout) || timeout < 0) {
+      throw create('ERR_ASGI_OPTION', `timeout: expected milliseconds, got ${describe(timeout)}`);
+    }
+    if (this.#closing) throw closed();
+    const { head, body, source, scope } = readRequest(request, this.#options.rootPath);
+    if (source) {
+      throw create('ERR_ASGI_REQUEST', 'body: expected a string or bytes for handleRequestSync(), got a stream');
+    }
+    this.#checkSize(body);
+    if (!this.#native) this.#load(findInterpreterSync(this.#options));
+    const answer = this.#native.startSync(head, body, true, this.#extraScope(scope), timeout);
+    if (!Array.isArray(answer)) throw fromFailure(answer);
+    return Response.fromNative(answer[0], flatHeaders(answer[1]).length > 0 ? answer[1] : '', answer[2]);
+  }
+
+  /** A listener for node:http, node:https and node:http2 servers. */
+  listener() {
+    return (req, res) => serve(this.#owner, req, res);
+  }
+
+  /**
+   * Middleware for Express, Connect and their kin.
+   * @param {{fallthrough?: boolean}} [options] fallthrough: a 404 of the app becomes a call of next()
+   */
+  middleware({ fallthrough = false } = {}) {
+    return (req, res, next) => serve(this.#owner, req, res, fallthrough ? next : undefined);
+  }
+
+  /**
+   * Takes no more requests, lets those in flight end, and runs the app's lifespan shutdown.
+   * @param {{timeout?: number}} [options] timeout in milliseconds for all of it; default: option shutdownTimeout
+   * @returns {Promise<object>} a report. A second call returns the same promise.
+   */
+  close({ timeout = this.#options.shutdownTimeout } = {}) {
+    this.#closing ??= this.#close(timeout);
+    return this.#closing;
+  }
+
+  async #close(timeout) {
+    hub.hold();
+    try {
+      await this.#begin().catch(() => {});
+      if (!this.#native) return { drained: 0, cancelled: 0, timedOut: false, lifespan: 'unsupported' };
+      return JSON.parse(await hub.call((token) => this.#native.stop(token, timeout)));
+    } finally {
+      hub.removeHandler(this.#id);
+      hub.release();
+    }
+  }
+
+  [Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')]() {
+    return this.close();
+  }
+
+  /** Counters of this handler, and of the process where they are shared. */
+  stats() {
+    const { total, failed, inFlight } = this.#native?.stats() ?? { total: 0, failed: 0, inFlight: 0 };
+    const { bytesIn, bytesOut } = this.#owner;
+    const wakeups = { python: binding.runtimeInfo().wakeups, node: hub.mailbox.wakeups() };
+    return { inFlight, total, failed, bytesIn, bytesOut, wakeups, gilOnJsThread: 0 };
+  }
+
+  /** Finds Python and starts to load the app; once. */
+  #begin() {
+    this.#beginning ??= findInterpreter(this.#options).then((interpreter) => this.#load(interpreter));
+    return this.#beginning;
+  }
+
+  #load(interpreter) {
+    if (this.#native) return; // handleRequestSync() was faster
+    startRuntime(interpreter, this.#options);
+    const { target, docroot, lifespan, specVersion, highWaterMark, cancelOnDisconnect } = this.#options;
+    const { maxConcurrency, startTimeout, responseTimeout } = this.#options;
+    this.#native = new binding.PythonHandler(hub.mailbox, {
+      id: this.#id, target, docroot, lifespan, specVersion, highWaterMark, cancelOnDisconnect, maxConcurrency,
+      startTimeout, responseTimeout,
+    });
+    this.#loaded = hub.call((token) => this.#native.load(token));
+    this.#loaded.catch(() => {});
+  }
+
+  #run(request, init, makeReceiver) {
+    return new Promise((resolve, reject) => {
+      if (this.#closing) throw closed();
+      const { signal, scope } = init ?? {};
+      signal?.throwIfAborted();
+      const read = readRequest(request, this.#options.rootPath);
+      this.#checkSize(read.body);
+      let settle = resolve;
+      let fail = reject;
+      let receiver;
+      if (signal) {
+        const abort = () => receiver.abort(signal.reason);
+        signal.addEventListener('abort', abort, { once: true });
+        settle = (value) => {
+          // A stream stays abortable until it has ended.
+          if (receiver instanceof StreamReceiver) value.once('close', () => signal.removeEventListener('abort', abort));
+          else signal.removeEventListener('abort', abort);
+          resolve(value);
+        };
+        fail = (error) => {
+          signal.removeEventListener('abort', abort);
+          reject(error);
+        };
+      }
+      receiver = makeReceiver(settle, fail);
+      const start = () => {
+        if (signal?.aborted) return;
+        this.#start(read, scope ?? read.scope, receiver, receiver.duplex === true);
+      };
+      if (this.#native) start();
+      else this.#whenBegun(start, fail);
+    });
+  }
+
+  #whenBegun(start, fail) {
+    hub.hold();
+    this.#begin().then(start).catch(fail).finally(() => hub.release());
+  }
+
+  #start({ head, body, source }, scope, receiver, duplex) {
+    const complete = source === undefined && !duplex;
+    hub.start(this.#native, { head, body, complete, extra: this.#extraScope(scope) }, receiver);
+    if (source) this.#feed(source, receiver);
+  }
+
+  /** Reads a body from wherever it comes, as fast as the app takes it. */
+  async #feed(source, receiver) {
+    const { maxBodyBytes } = this.#options;
+    let received = 0;
+    try {
+      for await (const piece of source) {
+        const chunk = typeof piece === 'string' ? Buffer.from(piece) : piece;
+        if (!(chunk instanceof Uint8Array)) {
+          throw create('ERR_ASGI_REQUEST', `body: expected chunks of bytes or text, got ${describe(chunk)}`);
+        }
+        received += chunk.length;
+        if (maxBodyBytes > 0 && received > maxBodyBytes) throw tooLarge(maxBodyBytes);
+        if (receiver.slot < 0) return;
+        await new Promise((done) => receiver.write(chunk, done));
+      }
+      receiver.endBody();
+    } catch (error) {
+      receiver.abort(error);
+    }
+  }
+
+  #checkSize(body) {
+    const { maxBodyBytes } = this.#options;
+    if (maxBodyBytes > 0 && body && body.length > maxBodyBytes) throw tooLarge(maxBodyBytes);
+  }
+
+  #extraScope(scope) {
+    if (scope === undefined) return this.#owner.extraScope;
+    return JSON.stringify({ ...this.#options.scope, ...scope });
+  }
+
+  #notice(level, error) {
+    if (this.listenerCount(level) > 0) this.emit(level, error);
+    else if (level === 'error') console.error(error.stack);
+    else console.warn(`${error.code}: ${error.message}`);
+  }
+}
+
+function closed() {
+  return create('ERR_ASGI_CLOSED', 'the handler is closed');
+}
+
+module.exports = { PythonHandler, pythonInfo };

@@ -1,0 +1,284 @@
+'use strict';
+
+/** Responses: whole ones, and those that arrive as a stream. */
+
+const { Duplex } = require('node:stream');
+
+const { ResponseCredit, RequestWindow, sizeOf, toBuffer } = require('./flow');
+const { Headers } = require('./headers');
+const hub = require('./hub');
+
+/** @param {string} text name \n value \n name \n value … @returns {string[]} */
+const flatHeaders = (text) => (text === '' ? [] : text.split('\n'));
+
+/** A whole response. */
+class Response {
+  #headers;
+  #body;
+
+  /**
+   * @param {{status?: number, headers?: any, body?: Buffer | string, log?: string, exception?: Error | string}} [init]
+   */
+  constructor(init = {}) {
+    this.status = init.status ?? 200;
+    this.#headers = init.headers instanceof Headers ? init.headers : new Headers(init.headers);
+    this.#body = typeof init.body === 'string' ? Buffer.from(init.body) : init.body;
+    /** Fields after the body. */
+    this.trailers = new Headers();
+    this.log = init.log;
+    this.exception = init.exception;
+  }
+
+  /**
+   * Made from what the addon hands over, whose parts are read only when they are asked for.
+   * @param {number} status @param {string} headers @param {Buffer | string | undefined} body
+   */
+  static fromNative(status, headers, body) {
+    const response = new Response();
+    response.status = status;
+    response.#headers = headers;
+    response.#body = body;
+    return response;
+  }
+
+  get headers() {
+    if (typeof this.#headers === 'string') this.#headers = Headers.fromFlat(flatHeaders(this.#headers));
+    return this.#headers;
+  }
+
+  set headers(value) {
+    this.#headers = value instanceof Headers ? value : new Headers(value);
+  }
+
+  /** @returns {Buffer} */
+  get body() {
+    if (!Buffer.isBuffer(this.#body)) this.#body = toBuffer(this.#body);
+    return this.#body;
+  }
+
+  set body(value) {
+    this.#body = typeof value === 'string' ? Buffer.from(value) : value;
+  }
+
+  /** The body as UTF-8 text. */
+  text() {
+    return this.body.toString('utf8');
+  }
+
+  /** The body parsed as JSON. */
+  json() {
+    return JSON.parse(this.text());
+  }
+
+  toJSON() {
+    return { status: this.status, headers: this.headers.toJSON(), body: this.text() };
+  }
+
+  /**
+   * Answers a Node request with this response.
+   * @param {import('node:http').ServerResponse} res
+   */
+  send(res) {
+    res.writeHead(this.status, this.headers.toFlat());
+    res.end(this.body);
+    return res;
+  }
+}
+
+/**
+ * A response as it arrives. Readable side: the response body. Writable side: the rest of the request body, when the
+ * request was made with `duplex: true`.
+ */
+class ResponseStream extends Duplex {
+  #receiver;
+  #credit;
+  #unpassed = 0;
+  #iterator;
+
+  /** @param {StreamReceiver} receiver @param {number} status @param {string} headers */
+  constructor(receiver, status, headers) {
+    super({
+      readableHighWaterMark: receiver.highWaterMark,
+      writableHighWaterMark: receiver.highWaterMark,
+      writable: receiver.duplex,
+    });
+    this.status = status;
+    this.headers = Headers.fromFlat(flatHeaders(headers));
+    this.trailers = new Headers();
+    this.#receiver = receiver;
+    this.#credit = new ResponseCredit(receiver.highWaterMark);
+  }
+
+  /** @internal @param {Buffer | string} body */
+  receive(body) {
+    const wantsMore = this.push(toBuffer(body));
+    if (wantsMore) this.#credit.pass(this.#receiver.slot, sizeOf(body));
+    else this.#unpassed += sizeOf(body);
+  }
+
+  _read() {
+    if (this.#unpassed === 0) return;
+    const bytes = this.#unpassed;
+    this.#unpassed = 0;
+    this.#credit.pass(this.#receiver.slot, bytes);
+  }
+
+  _write(chunk, _encoding, done) {
+    this.#receiver.write(chunk, done);
+  }
+
+  _final(done) {
+    this.#receiver.endBody();
+    done();
+  }
+
+  _destroy(error, done) {
+    hub.leave(this.#receiver);
+    done(error);
+  }
+
+  /**
+   * The next piece of the body.
+   * @returns {Promise<Buffer | null>} null at the end
+   */
+  async next() {
+    this.#iterator ??= this[Symbol.asyncIterator]();
+    const { value, done } = await this.#iterator.next();
+    return done ? null : value;
+  }
+
+  /**
+   * Answers a Node request with this response.
+   * @param {import('node:http').ServerResponse} res
+   */
+  send(res) {
+    res.writeHead(this.status, this.headers.toFlat());
+    this.on('error', () => res.destroy());
+    res.on('close', () => this.destroy());
+    this.pipe(res);
+    return res;
+  }
+}
+
+/** What handleRequest() waits with. @implements {import('./hub').Receiver} */
+class WholeReceiver {
+  slot = -1;
+  #resolve;
+  #reject;
+  #window;
+  #status = 0;
+  #headers = '';
+  #chunks = [];
+  #credit;
+  #onWritable;
+
+  constructor(resolve, reject, highWaterMark) {
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.highWaterMark = highWaterMark;
+  }
+
+  onWhole(status, headers, body) {
+    this.#resolve(Response.fromNative(status, headers, body));
+  }
+
+  onStart(status, headers) {
+    this.#status = status;
+    this.#headers = headers;
+  }
+
+  onChunk(body) {
+    this.#credit ??= new ResponseCredit(this.highWaterMark);
+    this.#chunks.push(toBuffer(body));
+    this.#credit.pass(this.slot, sizeOf(body));
+  }
+
+  onEnd(body) {
+    if (body !== undefined) this.#chunks.push(toBuffer(body));
+    this.#resolve(Response.fromNative(this.#status, this.#headers, Buffer.concat(this.#chunks)));
+  }
+
+  onFailed(error) {
+    this.#reject(error);
+    this.#wakeWriter();
+  }
+
+  onConsumed(bytes) {
+    if (this.#window?.give(bytes)) this.#wakeWriter();
+  }
+
+  /**
+   * Passes a piece of the request body on.
+   * @param {Uint8Array} chunk @param {() => void} done called when more may follow
+   */
+  write(chunk, done) {
+    if (this.slot < 0) return done();
+    this.#window ??= new RequestWindow(this.highWaterMark);
+    hub.mailbox.body(this.slot, chunk);
+    if (this.#window.take(chunk.length)) done();
+    else this.#onWritable = done;
+  }
+
+  endBody() {
+    if (this.slot >= 0) hub.mailbox.end(this.slot);
+  }
+
+  /** The caller has given up. @param {any} reason */
+  abort(reason) {
+    hub.leave(this);
+    this.#reject(reason);
+    this.#wakeWriter();
+  }
+
+  #wakeWriter() {
+    const writable = this.#onWritable;
+    this.#onWritable = undefined;
+    writable?.();
+  }
+}
+
+/** What handleStream() waits with. */
+class StreamReceiver extends WholeReceiver {
+  /** @type {ResponseStream | undefined} */
+  #stream;
+  #resolve;
+
+  constructor(resolve, reject, highWaterMark, duplex) {
+    super(resolve, reject, highWaterMark);
+    this.#resolve = resolve;
+    this.duplex = duplex;
+  }
+
+  onWhole(status, headers, body) {
+    this.onStart(status, headers);
+    this.onEnd(body);
+  }
+
+  onStart(status, headers) {
+    this.#stream = new ResponseStream(this, status, headers);
+    this.#resolve(this.#stream);
+  }
+
+  onChunk(body) {
+    this.#stream.receive(body);
+  }
+
+  onEnd(body) {
+    if (body !== undefined) this.#stream.push(toBuffer(body));
+    this.#stream.push(null);
+    // The app has answered: nobody reads the rest of the request.
+    if (this.duplex && !this.#stream.writableEnded) this.#stream.end();
+  }
+
+  onFailed(error) {
+    super.onFailed(error);
+    this.#stream?.destroy(error);
+  }
+
+  abort(reason) {
+    super.abort(reason);
+    this.#stream?.destroy(reason);
+  }
+}
+
+module.exports = { Response, ResponseStream, WholeReceiver, StreamReceiver, flatHeaders };

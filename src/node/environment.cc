@@ -1,0 +1,67 @@
+#include "node/environment.h"
+
+#include <string>
+#include <vector>
+
+#include "bridge/live_count.h"
+#include "host/runtime.h"
+#include "node/js_error.h"
+
+namespace node_asgi::node {
+namespace {
+
+// startRuntime({libraries, version, programName, packagePath, nativeSymbols, loop}) -> undefined or a failure object
+Napi::Value StartRuntime(const Napi::CallbackInfo& info) {
+  const Napi::Object from = info[0].As<Napi::Object>();
+  const auto text = [&](const char* name) { return from.Get(name).As<Napi::String>().Utf8Value(); };
+  python::InterpreterConfig config;
+  const Napi::Array libraries = from.Get("libraries").As<Napi::Array>();
+  for (uint32_t i = 0; i < libraries.Length(); ++i) {
+    config.libraries.push_back(libraries.Get(i).As<Napi::String>().Utf8Value());
+  }
+  config.version = text("version");
+  config.program_name = text("programName");
+  config.package_path = text("packagePath");
+  config.native_symbols = text("nativeSymbols");
+  config.loop = text("loop");
+  bridge::Failure failure;
+  if (host::Runtime::Get().Start(config, &failure)) return info.Env().Undefined();
+  return ToFailureObject(info.Env(), failure);
+}
+
+// stopRuntime(timeout) -> whether everything ended in time. Blocks.
+Napi::Value StopRuntime(const Napi::CallbackInfo& info) {
+  const std::chrono::milliseconds timeout(info[0].As<Napi::Number>().Int64Value());
+  return Napi::Boolean::New(info.Env(), host::Runtime::Get().StopBlocking(timeout));
+}
+
+// runtimeInfo() -> {library, version, wakeups}
+Napi::Value RuntimeInfo(const Napi::CallbackInfo& info) {
+  const python::LibraryInfo library = host::Runtime::Get().library();
+  Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("library", library.path);
+  result.Set("version", library.version);
+  result.Set("wakeups", static_cast<double>(host::Runtime::Get().wakeups()));
+  return result;
+}
+
+// liveCounts() -> {exchanges, references, environments}, or null in builds that do not count.
+Napi::Value LiveCounts(const Napi::CallbackInfo& info) {
+  if (!bridge::kCountsLive) return info.Env().Null();
+  Napi::Object counts = Napi::Object::New(info.Env());
+  counts.Set("exchanges", static_cast<double>(bridge::LiveCount(bridge::Live::kExchange)));
+  counts.Set("references", static_cast<double>(bridge::LiveCount(bridge::Live::kReference)));
+  counts.Set("environments", static_cast<double>(bridge::LiveCount(bridge::Live::kEnvironment)));
+  return counts;
+}
+
+}  // namespace
+
+void DefineRuntimeFunctions(Napi::Env env, Napi::Object exports) {
+  exports.Set("startRuntime", Napi::Function::New(env, StartRuntime, "startRuntime"));
+  exports.Set("stopRuntime", Napi::Function::New(env, StopRuntime, "stopRuntime"));
+  exports.Set("runtimeInfo", Napi::Function::New(env, RuntimeInfo, "runtimeInfo"));
+  exports.Set("liveCounts", Napi::Function::New(env, LiveCounts, "liveCounts"));
+}
+
+}  // namespace node_asgi::node

@@ -1,0 +1,150 @@
+#include "node/js_mailbox.h"
+
+#include <utility>
+
+#include "host/dispatcher.h"
+#include "host/runtime.h"
+#include "node/request_reader.h"
+
+namespace node_asgi::node {
+
+using bridge::RequestEvent;
+
+JsMailbox::JsMailbox(Napi::Env env, Napi::Function on_batch)
+    : env_(env),
+      on_batch_(Napi::Persistent(on_batch)),
+      receiver_(Napi::Persistent(Napi::Object::New(env))),
+      context_(env, "node_asgi"),
+      writer_(env),
+      async_(new uv_async_t),
+      mailbox_(*this) {
+  uv_loop_t* loop = nullptr;
+  napi_get_uv_event_loop(env, &loop);
+  uv_async_init(loop, async_, [](uv_async_t* handle) { static_cast<JsMailbox*>(handle->data)->OnWake(); });
+  async_->data = this;
+  Unref();
+  // Asynchronous, because an environment may only end once the handle's close callback has run.
+  napi_add_async_cleanup_hook(
+      env,
+      [](napi_async_cleanup_hook_handle, void* self) { static_cast<JsMailbox*>(self)->Close(); }, this, &cleanup_);
+}
+
+void JsMailbox::Close() {
+  if (std::exchange(closed_, true)) return;
+  mailbox_.Close();
+  // Nobody will hear the answers: let the apps know.
+  for (uint32_t slot = 0; slot < slots_.size(); ++slot) Deliver(slot, {RequestEvent::Kind::kDisconnect});
+  on_batch_.Reset();
+  receiver_.Reset();
+  async_->data = cleanup_;
+  uv_close(reinterpret_cast<uv_handle_t*>(async_), [](uv_handle_t* handle) {
+    napi_remove_async_cleanup_hook(static_cast<napi_async_cleanup_hook_handle>(handle->data));
+    delete reinterpret_cast<uv_async_t*>(handle);
+  });
+}
+
+void JsMailbox::Post(bridge::ResponseEvent event, Urgency urgency) {
+  using WakeUp = bridge::Mailbox<bridge::ResponseEvent>::WakeUp;
+  mailbox_.Post(std::move(event), urgency == Urgency::kNow ? WakeUp::kNow : WakeUp::kLater);
+}
+
+uint32_t JsMailbox::Add(const bridge::RefPtr<bridge::Exchange>& exchange) {
+  uint32_t slot = static_cast<uint32_t>(slots_.size());
+  if (free_.empty()) {
+    slots_.push_back(exchange);
+  } else {
+    slot = free_.back();
+    free_.pop_back();
+    slots_[slot] = exchange;
+  }
+  exchange->slot = slot;
+  return slot;
+}
+
+void JsMailbox::Release(uint32_t slot) {
+  slots_[slot]->slot = -1;
+  host::OnEnded(host::Runtime::Get(), *slots_[slot]);
+  slots_[slot] = nullptr;
+  (in_batch_ ? freed_in_batch_ : free_).push_back(slot);
+}
+
+void JsMailbox::Deliver(uint32_t slot, RequestEvent event) {
+  if (slot >= slots_.size() || !slots_[slot]) return;
+  const bridge::RefPtr<bridge::Exchange> exchange = slots_[slot];
+  // A caller that has left hears nothing more.
+  if (event.kind == RequestEvent::Kind::kDisconnect) Release(slot);
+  host::Runtime::Get().Deliver(exchange, std::move(event));
+}
+
+void JsMailbox::OnWake() {
+  const Napi::HandleScope scope(env_);
+  in_batch_ = true;
+  const bool more = mailbox_.Drain([this](bridge::ResponseEvent event) {
+    if (!event.exchange) {
+      writer_.Add(env_, event, 0);
+      return;
+    }
+    if (event.exchange->slot < 0) return;  // ended by a deadline, or left by its caller
+    const uint32_t slot = static_cast<uint32_t>(event.exchange->slot);
+    writer_.Add(env_, event, slot);
+    if (event.last()) {
+      Release(slot);
+    } else if (event.kind == bridge::ResponseEvent::Kind::kStart) {
+      host::OnAnswered(host::Runtime::Get(), *event.exchange);
+    }
+  });
+  if (more) Wake();
+  if (writer_.count() > 0) {
+    const Napi::Number count = Napi::Number::New(env_, static_cast<double>(writer_.count()));
+    const Napi::Array values = writer_.TakeValues(env_);
+    try {
+      // MakeCallback opens the callback scope whose end runs microtasks and process.nextTick.
+      on_batch_.MakeCallback(receiver_.Value(), {count, writer_.numbers(), values}, context_);
+    } catch (const Napi::Error& error) {
+      napi_fatal_exception(env_, error.Value());
+    }
+  }
+  in_batch_ = false;
+  free_.insert(free_.end(), freed_in_batch_.begin(), freed_in_batch_.end());
+  freed_in_batch_.clear();
+}
+
+Napi::Function MailboxWrap::Define(Napi::Env env) {
+  return DefineClass(env, "Mailbox",
+                     {InstanceMethod("body", &MailboxWrap::Body), InstanceMethod("end", &MailboxWrap::End),
+                      InstanceMethod("credit", &MailboxWrap::Credit),
+                      InstanceMethod("disconnect", &MailboxWrap::Disconnect),
+                      InstanceMethod("ref", &MailboxWrap::Ref), InstanceMethod("unref", &MailboxWrap::Unref),
+                      InstanceMethod("close", &MailboxWrap::Close),
+                      InstanceMethod("wakeups", &MailboxWrap::Wakeups)});
+}
+
+MailboxWrap::MailboxWrap(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<MailboxWrap>(info),
+      mailbox_(std::make_shared<JsMailbox>(info.Env(), info[0].As<Napi::Function>())) {}
+
+void MailboxWrap::Body(const Napi::CallbackInfo& info) {
+  RequestEvent event{RequestEvent::Kind::kBody};
+  event.bytes = ReadBytes(info[1]);
+  mailbox_->Deliver(info[0].As<Napi::Number>().Uint32Value(), std::move(event));
+}
+
+void MailboxWrap::End(const Napi::CallbackInfo& info) {
+  mailbox_->Deliver(info[0].As<Napi::Number>().Uint32Value(), {RequestEvent::Kind::kBodyEnd});
+}
+
+void MailboxWrap::Credit(const Napi::CallbackInfo& info) {
+  RequestEvent event{RequestEvent::Kind::kCredit};
+  event.amount = info[1].As<Napi::Number>().Uint32Value();
+  mailbox_->Deliver(info[0].As<Napi::Number>().Uint32Value(), std::move(event));
+}
+
+void MailboxWrap::Disconnect(const Napi::CallbackInfo& info) {
+  mailbox_->Deliver(info[0].As<Napi::Number>().Uint32Value(), {RequestEvent::Kind::kDisconnect});
+}
+
+Napi::Value MailboxWrap::Wakeups(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(mailbox_->wakeups()));
+}
+
+}  // namespace node_asgi::node

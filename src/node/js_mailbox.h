@@ -1,0 +1,88 @@
+// An environment's end of all its exchanges: response events come in from any thread, one wake-up and one call
+// into JavaScript a batch; request events go out by slot number.
+// Thread: Post and Flush any; the rest the JavaScript thread.
+// Owner: a JavaScript object and every exchange, by shared pointer. Teardown: the environment's cleanup hook or the
+// object's finalizer closes it; events for a closed mailbox are dropped.
+#ifndef NODE_ASGI_NODE_JS_MAILBOX_H_
+#define NODE_ASGI_NODE_JS_MAILBOX_H_
+
+#include <memory>
+#include <vector>
+
+#include "bridge/exchange.h"
+#include "bridge/mailbox.h"
+#include "bridge/response_sink.h"
+#include "bridge/waker.h"
+#include "node/napi_config.h"
+#include "node/response_writer.h"
+
+namespace node_asgi::node {
+
+class JsMailbox final : public bridge::ResponseSink, public bridge::Waker {
+ public:
+  // `on_batch(count, numbers, values)` must not throw.
+  JsMailbox(Napi::Env env, Napi::Function on_batch);
+  ~JsMailbox() override = default;
+
+  void Post(bridge::ResponseEvent event, Urgency urgency) override;
+  void Flush() override { mailbox_.Flush(); }
+  void Wake() noexcept override { uv_async_send(async_); }
+
+  // Gives the exchange a slot number.
+  uint32_t Add(const bridge::RefPtr<bridge::Exchange>& exchange);
+  // Sends a request event to the exchange in a slot; ignored when the slot is free.
+  void Deliver(uint32_t slot, bridge::RequestEvent event);
+
+  // Whether the environment's loop stays alive for this mailbox.
+  void Ref() { uv_ref(reinterpret_cast<uv_handle_t*>(async_)); }
+  void Unref() { uv_unref(reinterpret_cast<uv_handle_t*>(async_)); }
+
+  void Close();
+  uint64_t wakeups() const { return mailbox_.wakeups(); }
+
+ private:
+  void OnWake();
+  void Release(uint32_t slot);
+
+  Napi::Env env_;
+  Napi::FunctionReference on_batch_;
+  Napi::ObjectReference receiver_;
+  Napi::AsyncContext context_;
+  ResponseWriter writer_;
+  uv_async_t* async_;  // freed by its close callback
+  napi_async_cleanup_hook_handle cleanup_ = nullptr;
+  bool closed_ = false;
+  bridge::Mailbox<bridge::ResponseEvent> mailbox_;
+
+  std::vector<bridge::RefPtr<bridge::Exchange>> slots_;
+  std::vector<uint32_t> free_;
+  // Slots freed while JavaScript works through a batch: the batch may still name them.
+  std::vector<uint32_t> freed_in_batch_;
+  bool in_batch_ = false;
+};
+
+// The JavaScript class `Mailbox`: new Mailbox(onBatch), body, end, credit, disconnect, ref, unref, close, wakeups.
+class MailboxWrap final : public Napi::ObjectWrap<MailboxWrap> {
+ public:
+  static Napi::Function Define(Napi::Env env);
+  explicit MailboxWrap(const Napi::CallbackInfo& info);
+  ~MailboxWrap() override { mailbox_->Close(); }
+
+  const std::shared_ptr<JsMailbox>& mailbox() const { return mailbox_; }
+
+ private:
+  void Body(const Napi::CallbackInfo& info);
+  void End(const Napi::CallbackInfo& info);
+  void Credit(const Napi::CallbackInfo& info);
+  void Disconnect(const Napi::CallbackInfo& info);
+  void Ref(const Napi::CallbackInfo&) { mailbox_->Ref(); }
+  void Unref(const Napi::CallbackInfo&) { mailbox_->Unref(); }
+  void Close(const Napi::CallbackInfo&) { mailbox_->Close(); }
+  Napi::Value Wakeups(const Napi::CallbackInfo& info);
+
+  std::shared_ptr<JsMailbox> mailbox_;
+};
+
+}  // namespace node_asgi::node
+
+#endif  // NODE_ASGI_NODE_JS_MAILBOX_H_

@@ -1,0 +1,33 @@
+#include "node/request_reader.h"
+
+namespace node_asgi::node {
+
+std::string ReadLatin1(napi_env env, napi_value value) {
+  // Most heads fit the first buffer, which saves asking for the length.
+  char buffer[2048];
+  size_t size = 0;
+  napi_get_value_string_latin1(env, value, buffer, sizeof buffer, &size);
+  if (size < sizeof buffer - 1) return std::string(buffer, size);
+  napi_get_value_string_latin1(env, value, nullptr, 0, &size);
+  std::string text(size + 1, '\0');
+  napi_get_value_string_latin1(env, value, text.data(), text.size(), &size);
+  text.resize(size);
+  return text;
+}
+
+std::string ReadBytes(Napi::Value value) {
+  if (!value.IsTypedArray()) return {};
+  const auto array = value.As<Napi::Uint8Array>();
+  return std::string(reinterpret_cast<const char*>(array.Data()), array.ByteLength());
+}
+
+bridge::ExchangeRequest ReadRequest(const Napi::CallbackInfo& info) {
+  bridge::ExchangeRequest request;
+  request.head = ReadLatin1(info.Env(), info[0]);
+  request.body = ReadBytes(info[1]);
+  request.body_complete = info[2].ToBoolean().Value();
+  if (info[3].IsString()) request.extra_scope = info[3].As<Napi::String>().Utf8Value();
+  return request;
+}
+
+}  // namespace node_asgi::node

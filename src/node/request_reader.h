@@ -1,0 +1,25 @@
+// Reads a request's JavaScript values into plain ones.
+// Thread: a JavaScript thread.
+#ifndef NODE_ASGI_NODE_REQUEST_READER_H_
+#define NODE_ASGI_NODE_REQUEST_READER_H_
+
+#include <string>
+
+#include "bridge/exchange.h"
+#include "node/napi_config.h"
+
+namespace node_asgi::node {
+
+// A latin-1 string's bytes. lib/ has made sure that no character is above U+00FF.
+std::string ReadLatin1(napi_env env, napi_value value);
+
+// The bytes of a Buffer or other Uint8Array, copied; empty for undefined.
+std::string ReadBytes(Napi::Value value);
+
+// Arguments: head (latin-1, see bridge::ExchangeRequest), body (Uint8Array or undefined), whether the body is
+// complete, JSON text of the extra scope or undefined.
+bridge::ExchangeRequest ReadRequest(const Napi::CallbackInfo& info);
+
+}  // namespace node_asgi::node
+
+#endif  // NODE_ASGI_NODE_REQUEST_READER_H_

@@ -1,0 +1,64 @@
+#include "node/response_writer.h"
+
+#include "node/js_error.h"
+
+namespace node_asgi::node {
+
+using Kind = bridge::ResponseEvent::Kind;
+
+ResponseWriter::ResponseWriter(Napi::Env env) {
+  Napi::Uint32Array numbers = Napi::Uint32Array::New(env, kCapacity * kNumbers);
+  number_data_ = numbers.Data();
+  numbers_ = Napi::Persistent(numbers);
+  values_.reserve(kCapacity * 2);
+}
+
+Napi::Value ResponseWriter::Body(Napi::Env env, const std::string& body) {
+  if (body.empty()) return env.Undefined();
+  if (body.size() > kStringBody) return Napi::Buffer<char>::Copy(env, body.data(), body.size());
+  napi_value text = nullptr;
+  napi_create_string_latin1(env, body.data(), body.size(), &text);
+  return Napi::Value(env, text);
+}
+
+void ResponseWriter::Add(Napi::Env env, const bridge::ResponseEvent& event, uint32_t slot) {
+  uint32_t* numbers = number_data_ + count_++ * kNumbers;
+  const bool has_status = event.kind == Kind::kWhole || event.kind == Kind::kStart;
+  numbers[0] = static_cast<uint32_t>(event.kind);
+  numbers[1] = slot;
+  numbers[2] = has_status ? static_cast<uint32_t>(event.status) : static_cast<uint32_t>(event.amount);
+  if (has_status) {
+    napi_value headers = nullptr;
+    napi_create_string_latin1(env, event.headers.data(), event.headers.size(), &headers);
+    values_.push_back(headers);
+  }
+  switch (event.kind) {
+    case Kind::kWhole:
+    case Kind::kChunk:
+    case Kind::kEnd:
+      values_.push_back(Body(env, event.body));
+      break;
+    case Kind::kFailed:
+      values_.push_back(ToFailureObject(env, *event.failure));
+      break;
+    case Kind::kSettled:
+    case Kind::kNotice:
+      values_.push_back(Napi::String::New(env, event.body));
+      values_.push_back(event.failure ? Napi::Value(ToFailureObject(env, *event.failure)) : env.Undefined());
+      break;
+    case Kind::kStart:
+    case Kind::kConsumed:
+      break;
+  }
+}
+
+Napi::Array ResponseWriter::TakeValues(Napi::Env env) {
+  napi_value array = nullptr;
+  napi_create_array_with_length(env, values_.size(), &array);
+  for (size_t i = 0; i < values_.size(); ++i) napi_set_element(env, array, static_cast<uint32_t>(i), values_[i]);
+  values_.clear();
+  count_ = 0;
+  return Napi::Array(env, array);
+}
+
+}  // namespace node_asgi::node

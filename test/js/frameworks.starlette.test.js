@@ -1,0 +1,8 @@
+'use strict';
+
+const { describeFramework } = require('../helpers/framework-suite');
+
+describeFramework('starlette', {
+  // Its outermost middleware, which turns exceptions into 500, stands before the app's own.
+  middlewareCovers: (target) => target !== '/boom',
+});
