@@ -16,7 +16,11 @@ namespace {
 
 struct AppTask {
   AppTask(AppTaskOwner& by, Owned application, Owned in, Owned from, Owned to)
-      : owner(&by), app(std::move(application)), scope(std::move(in)), receive(std::move(from)), send(std::move(to)) {
+      : owner(&by),
+        app(std::move(application)),
+        scope(std::move(in)),
+        receive(std::move(from)),
+        send(std::move(to)) {
     owner->RefOwner();
   }
   AppTask(const AppTask&) = delete;
@@ -43,7 +47,8 @@ PySendResult End(const GilHeld& gil, AppTask& task, Owned result, Owned exceptio
   task.scope.Reset();
   task.receive.Reset();
   task.send.Reset();
-  const bool cancelled = exception && PyErr_GivenExceptionMatches(exception.get(), cancelled_error) != 0;
+  const bool cancelled =
+      exception && PyErr_GivenExceptionMatches(exception.get(), cancelled_error) != 0;
   const Owned kept = cancelled ? Owned::Borrow(exception) : Owned();
   task.owner->OnAppEnded(gil, std::move(result), std::move(exception));
   if (PyErr_Occurred() != nullptr) PyErr_WriteUnraisable(nullptr);
@@ -57,7 +62,8 @@ PySendResult End(const GilHeld& gil, AppTask& task, Owned result, Owned exceptio
   return PYGEN_RETURN;
 }
 
-// Calls the app; null with a Python error set when it raised or returned nothing that can be awaited.
+// Calls the app; null with a Python error set when it raised or returned nothing that can be
+// awaited.
 Owned CallApp(const GilHeld& gil, AppTask& task) {
   Owned returned = Call(gil, task.app, {task.scope.get(), task.receive.get(), task.send.get()});
   if (!returned || PyObject_IsInstance(returned.get(), coroutine_type) == 1) return returned;
@@ -142,8 +148,8 @@ PyObject* Self(PyObject* self) {
 
 PyObject* SelfMethod(PyObject* self, PyObject*) { return Self(self); }
 
-// Debuggers, asyncio's repr and anyio ask a task's coroutine for cr_frame, cr_running, __qualname__ …: the app's
-// own coroutine answers.
+// Debuggers, asyncio's repr and anyio ask a task's coroutine for cr_frame, cr_running, __qualname__
+// …: the app's own coroutine answers.
 PyObject* AppTaskGetAttribute(PyObject* self, PyObject* name) {
   PyObject* found = PyObject_GenericGetAttr(self, name);
   const AppTask& task = AppTaskType::Of(self);
@@ -182,12 +188,14 @@ bool DefineAppTask(const GilHeld& gil) {
   if (PyIter_Send == nullptr) {
     return AppTaskType::Define(gil, kName, {await, iterate, next, attribute, method_table});
   }
-  return AppTaskType::Define(gil, kName,
-                             {await, iterate, next, attribute, method_table, Slot(Py_am_send, &AppTaskSend)});
+  return AppTaskType::Define(
+      gil, kName, {await, iterate, next, attribute, method_table, Slot(Py_am_send, &AppTaskSend)});
 }
 
-Owned MakeAppTask(const GilHeld& gil, AppTaskOwner& owner, Borrowed app, Owned scope, Owned receive, Owned send) {
-  return AppTaskType::New(gil, owner, Owned::Borrow(app), std::move(scope), std::move(receive), std::move(send));
+Owned MakeAppTask(const GilHeld& gil, AppTaskOwner& owner, Borrowed app, Owned scope, Owned receive,
+                  Owned send) {
+  return AppTaskType::New(gil, owner, Owned::Borrow(app), std::move(scope), std::move(receive),
+                          std::move(send));
 }
 
 }  // namespace node_asgi::asgi

@@ -1,7 +1,7 @@
-// The coroutine that runs an app: what the request's asyncio.Task drives. It calls the app in the task's own
-// context, tells its owner when the app suspends and when it ends, and lets nothing but a cancellation escape:
-// SystemExit or KeyboardInterrupt would end the loop.
-// Thread: the Python thread. Owner: the Task.
+// The coroutine that runs an app: what the request's asyncio.Task drives. It calls the app in the
+// task's own context, tells its owner when the app suspends and when it ends, and lets nothing but
+// a cancellation escape: SystemExit or KeyboardInterrupt would end the loop. Thread: the Python
+// thread. Owner: the Task.
 #ifndef NODE_ASGI_ASGI_APP_TASK_H_
 #define NODE_ASGI_ASGI_APP_TASK_H_
 
@@ -15,7 +15,8 @@ class AppTaskOwner {
   // The app waits for something.
   virtual void OnAppSuspended(const python::GilHeld& gil) = 0;
   // Once. `exception` is null when the app returned `result`.
-  virtual void OnAppEnded(const python::GilHeld& gil, python::Owned result, python::Owned exception) = 0;
+  virtual void OnAppEnded(const python::GilHeld& gil, python::Owned result,
+                          python::Owned exception) = 0;
   virtual void RefOwner() = 0;
   virtual void UnrefOwner() = 0;
 

@@ -50,7 +50,8 @@ bool HttpCycle::Start(const GilHeld& gil, Borrowed app, Owned scope) {
   Owned receive = MakeOperation(gil, *this, kReceive, 0);
   Owned send = MakeOperation(gil, *this, kSend, 1);
   if (!receive || !send) return false;
-  const Owned coroutine = MakeAppTask(gil, *this, app, std::move(scope), std::move(receive), std::move(send));
+  const Owned coroutine =
+      MakeAppTask(gil, *this, app, std::move(scope), std::move(receive), std::move(send));
   if (!coroutine) return false;
   Owned task = host_->loop().CreateTask(gil, coroutine);
   if (!task) return false;
@@ -88,7 +89,8 @@ void HttpCycle::On(const GilHeld& gil, bridge::Exchange&, RequestEvent event) {
 
 void HttpCycle::Disconnect(const GilHeld& gil) {
   response_.Break();
-  // A complete body is still given out before the disconnect (H-13); of a truncated one nothing is (H-09).
+  // A complete body is still given out before the disconnect (H-13); of a truncated one nothing is
+  // (H-09).
   if (inbound_ == Inbound::kOpen) {
     chunks_.clear();
     inbound_ = Inbound::kGone;
@@ -109,7 +111,8 @@ void HttpCycle::Cancel(const GilHeld& gil) {
   if (task_ && !CallMethod(gil, task_, Names().cancel)) PyErr_WriteUnraisable(task_.get());
 }
 
-AwaitSource::Step HttpCycle::Advance(const GilHeld& gil, int operation, Entry entry, Borrowed argument, Owned* out) {
+AwaitSource::Step HttpCycle::Advance(const GilHeld& gil, int operation, Entry entry,
+                                     Borrowed argument, Owned* out) {
   return operation == kReceive ? Receive(gil, entry, out) : Send(gil, entry, argument, out);
 }
 
@@ -125,12 +128,15 @@ AwaitSource::Step HttpCycle::Receive(const GilHeld& gil, Entry entry, Owned* out
     *out = MakeHttpRequest(gil, chunk, last ? PyFalse() : PyTrue());
     return *out ? Step::kReady : Step::kError;
   }
-  if (!over && response_.phase() != ResponseState::Phase::kBroken) return Wait(gil, &receive_waiters_, out);
-  // The first disconnect comes without suspending: request.is_disconnected() asks from within a cancelled scope
-  // (F-06). Later ones yield once, so that `while True: await receive()` cannot starve the loop (H-12).
+  if (!over && response_.phase() != ResponseState::Phase::kBroken)
+    return Wait(gil, &receive_waiters_, out);
+  // The first disconnect comes without suspending: request.is_disconnected() asks from within a
+  // cancelled scope (F-06). Later ones yield once, so that `while True: await receive()` cannot
+  // starve the loop (H-12).
   if (disconnect_seen_ && entry == Entry::kFirst) {
     *out = host_->loop().CreateFuture(gil);
-    if (!*out || !CallFunction(gil, "node_asgi.loop", "wake_soon", {out->get()})) return Step::kError;
+    if (!*out || !CallFunction(gil, "node_asgi.loop", "wake_soon", {out->get()}))
+      return Step::kError;
     return Step::kWait;
   }
   disconnect_seen_ = true;
@@ -189,7 +195,8 @@ bool HttpCycle::Perform(const GilHeld& gil, Borrowed message) {
 
 bool HttpCycle::PerformStart(const GilHeld& gil, Borrowed message) {
   if (response_.phase() != ResponseState::Phase::kWaiting) {
-    Raise(gil, *PyExc_RuntimeError, "send(): expected 'http.response.body', got a second 'http.response.start'");
+    Raise(gil, *PyExc_RuntimeError,
+          "send(): expected 'http.response.body', got a second 'http.response.start'");
     return false;
   }
   ResponseStart start;
@@ -201,11 +208,14 @@ bool HttpCycle::PerformStart(const GilHeld& gil, Borrowed message) {
   return true;
 }
 
-bool HttpCycle::hides_body() const { return head_request_ || start_.status == 204 || start_.status == 304; }
+bool HttpCycle::hides_body() const {
+  return head_request_ || start_.status == 204 || start_.status == 304;
+}
 
 bool HttpCycle::PerformBody(const GilHeld& gil, Borrowed message) {
   if (!response_.may_send_body()) {
-    Raise(gil, *PyExc_RuntimeError, "send(): expected 'http.response.start', got 'http.response.body'");
+    Raise(gil, *PyExc_RuntimeError,
+          "send(): expected 'http.response.start', got 'http.response.body'");
     return false;
   }
   ResponseBody read;
@@ -216,8 +226,9 @@ bool HttpCycle::PerformBody(const GilHeld& gil, Borrowed message) {
     const uint64_t promised = *start_.content_length;
     if (sent > promised || (!read.more_body && sent < promised)) {
       Raise(gil, *PyExc_RuntimeError,
-            "http.response.body: content-length promised " + std::to_string(promised) + " bytes, the body has " +
-                std::to_string(sent) + (sent > promised ? " or more" : ""));
+            "http.response.body: content-length promised " + std::to_string(promised) +
+                " bytes, the body has " + std::to_string(sent) +
+                (sent > promised ? " or more" : ""));
       return false;
     }
   }
@@ -267,7 +278,8 @@ void HttpCycle::PostLast(const GilHeld& gil, ResponseEvent event) {
 void HttpCycle::CountConsumed(size_t bytes) {
   consumed_ += bytes;
   // Less often than every chunk: the JavaScript side only needs it to open a closed window.
-  if (inbound_ != Inbound::kOpen || consumed_ < std::max<size_t>(1, host_->high_water_mark() / 2)) return;
+  if (inbound_ != Inbound::kOpen || consumed_ < std::max<size_t>(1, host_->high_water_mark() / 2))
+    return;
   ResponseEvent event{Kind::kConsumed};
   event.amount = std::exchange(consumed_, 0);
   Post(std::move(event), Urgency::kNow);
@@ -321,8 +333,9 @@ void HttpCycle::OnAppEnded(const GilHeld& gil, Owned result, Owned exception) {
   }
   if (!exception && result && result.get() != PyNone()) {
     const Owned type = Owned::Steal(PyObject_Type(result.get()));
-    host_->Report("warning", {"ERR_ASGI_RETURN_VALUE", "expected the app to return None, got " +
-                                                          TextOf(gil, GetAttribute(gil, type, "__name__"))});
+    host_->Report("warning",
+                  {"ERR_ASGI_RETURN_VALUE", "expected the app to return None, got " +
+                                                TextOf(gil, GetAttribute(gil, type, "__name__"))});
   }
   WakeAll(gil, &receive_waiters_);
   WakeAll(gil, &send_waiters_);

@@ -1,6 +1,7 @@
 // One HTTP request on the Python side: what the app's receive() and send() do.
-// Thread: the Python thread. Owner: the exchange, and the app's receive and send while it keeps them.
-// Teardown: OnAppEnded drops the task and the exchange's reference; the rest goes with the app's last reference.
+// Thread: the Python thread. Owner: the exchange, and the app's receive and send while it keeps
+// them. Teardown: OnAppEnded drops the task and the exchange's reference; the rest goes with the
+// app's last reference.
 #ifndef NODE_ASGI_ASGI_HTTP_CYCLE_H_
 #define NODE_ASGI_ASGI_HTTP_CYCLE_H_
 
@@ -21,8 +22,8 @@ namespace node_asgi::asgi {
 
 class HttpCycle;
 
-// What a cycle needs from the application that it belongs to. It is the peer of an exchange until it has made the
-// exchange's cycle.
+// What a cycle needs from the application that it belongs to. It is the peer of an exchange until
+// it has made the exchange's cycle.
 class HttpCycleHost : public bridge::ExchangePeer {
  public:
   virtual python::LoopThread& loop() = 0;
@@ -31,28 +32,33 @@ class HttpCycleHost : public bridge::ExchangePeer {
   virtual bool raises_after_disconnect() const = 0;
   // Milliseconds from a client's disconnect to the cancellation of its task; below zero: never.
   virtual int cancel_on_disconnect() const = 0;
-  // Requests of all applications that the loop runs now.
+  // Requests that the application has taken in, those that still wait in the mailbox included.
   virtual size_t in_flight() const = 0;
   virtual void OnCycleEnded(const python::GilHeld& gil, HttpCycle& cycle) = 0;
   // An exception or protocol error that no caller is waiting for any more.
   virtual void Report(const std::string& level, bridge::Failure failure) = 0;
 };
 
-// Makes the exception class ClientDisconnected and the types behind app tasks. Once, after the interpreter started.
+// Makes the exception class ClientDisconnected and the types behind app tasks. Once, after the
+// interpreter started.
 bool PrepareHttpCycles(const python::GilHeld& gil);
 
-class HttpCycle final : public bridge::ExchangePeer, public python::AwaitSource, public AppTaskOwner {
+class HttpCycle final : public bridge::ExchangePeer,
+                        public python::AwaitSource,
+                        public AppTaskOwner {
  public:
-  HttpCycle(bridge::RefPtr<HttpCycleHost> host, bridge::RefPtr<bridge::Exchange> exchange, bridge::ExchangeRequest request,
-            std::string_view method);
+  HttpCycle(bridge::RefPtr<HttpCycleHost> host, bridge::RefPtr<bridge::Exchange> exchange,
+            bridge::ExchangeRequest request, std::string_view method);
 
   // Starts the app. False with a Python error set, when not even its task could be made.
   bool Start(const python::GilHeld& gil, python::Borrowed app, python::Owned scope);
 
   // Another thread's events (ExchangePeer).
-  void On(const python::GilHeld& gil, bridge::Exchange& exchange, bridge::RequestEvent event) override;
+  void On(const python::GilHeld& gil, bridge::Exchange& exchange,
+          bridge::RequestEvent event) override;
 
-  // For the close of an application: what a client that leaves does, and the cancellation of the task.
+  // For the close of an application: what a client that leaves does, and the cancellation of the
+  // task.
   void Disconnect(const python::GilHeld& gil);
   void Cancel(const python::GilHeld& gil);
 
@@ -69,7 +75,8 @@ class HttpCycle final : public bridge::ExchangePeer, public python::AwaitSource,
   void RefOwner() override { (void)bridge::RefPtr<HttpCycle>(this).ReleaseRaw(); }
   void UnrefOwner() override { bridge::RefPtr<HttpCycle>::AdoptRaw(this); }
   void OnAppSuspended(const python::GilHeld& gil) override;
-  void OnAppEnded(const python::GilHeld& gil, python::Owned result, python::Owned exception) override;
+  void OnAppEnded(const python::GilHeld& gil, python::Owned result,
+                  python::Owned exception) override;
 
   Step Receive(const python::GilHeld& gil, Entry entry, python::Owned* out);
   Step Send(const python::GilHeld& gil, Entry entry, python::Borrowed message, python::Owned* out);

@@ -19,20 +19,23 @@ std::string TypeName(const GilHeld& gil, Borrowed object) {
   return TextOf(gil, GetAttribute(gil, type, "__name__"));
 }
 
-bool RaiseType(const GilHeld& gil, const std::string& what, const std::string& expected, Borrowed got) {
+bool RaiseType(const GilHeld& gil, const std::string& what, const std::string& expected,
+               Borrowed got) {
   Raise(gil, *PyExc_TypeError, what + ": expected " + expected + ", got " + TypeName(gil, got));
   return false;
 }
 
 bool EqualsIgnoringCase(std::string_view text, std::string_view lower) {
-  return text.size() == lower.size() && std::equal(text.begin(), text.end(), lower.begin(), [](char a, char b) {
+  return text.size() == lower.size() &&
+         std::equal(text.begin(), text.end(), lower.begin(), [](char a, char b) {
            return std::tolower(static_cast<unsigned char>(a)) == b;
          });
 }
 
 // RFC 9110 section 5.6.2.
 bool IsTokenChar(unsigned char c) {
-  return std::isalnum(c) != 0 || std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) != std::string_view::npos;
+  return std::isalnum(c) != 0 ||
+         std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) != std::string_view::npos;
 }
 
 bool ReadBytes(const GilHeld& gil, Borrowed object, const char* what, std::string_view* bytes) {
@@ -44,27 +47,32 @@ bool ReadBytes(const GilHeld& gil, Borrowed object, const char* what, std::strin
   return true;
 }
 
-bool AddHeader(const GilHeld& gil, std::string_view name, std::string_view value, ResponseStart* start) {
+bool AddHeader(const GilHeld& gil, std::string_view name, std::string_view value,
+               ResponseStart* start) {
   if (name.empty() || !std::all_of(name.begin(), name.end(), IsTokenChar)) {
     Raise(gil, *PyExc_ValueError,
-          "http.response.start: expected a header name of token characters, got '" + std::string(name) + "'");
+          "http.response.start: expected a header name of token characters, got '" +
+              std::string(name) + "'");
     return false;
   }
   // CR, LF or NUL would let a value write headers of its own (response splitting).
   if (value.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos) {
-    Raise(gil, *PyExc_ValueError,
-          "http.response.start: the value of header '" + std::string(name) + "' holds CR, LF or NUL");
+    Raise(
+        gil, *PyExc_ValueError,
+        "http.response.start: the value of header '" + std::string(name) + "' holds CR, LF or NUL");
     return false;
   }
   while (!value.empty() && (value.front() == ' ' || value.front() == '\t')) value.remove_prefix(1);
   while (!value.empty() && (value.back() == ' ' || value.back() == '\t')) value.remove_suffix(1);
-  if (EqualsIgnoringCase(name, "transfer-encoding")) return true;  // the server frames by itself (H-23)
+  if (EqualsIgnoringCase(name, "transfer-encoding"))
+    return true;  // the server frames by itself (H-23)
   if (EqualsIgnoringCase(name, "content-length")) {
     uint64_t length = 0;
     const auto parsed = std::from_chars(value.data(), value.data() + value.size(), length);
     if (parsed.ec != std::errc() || parsed.ptr != value.data() + value.size()) {
       Raise(gil, *PyExc_ValueError,
-            "http.response.start: expected a number in content-length, got '" + std::string(value) + "'");
+            "http.response.start: expected a number in content-length, got '" + std::string(value) +
+                "'");
       return false;
     }
     start->content_length = length;
@@ -99,7 +107,8 @@ bool ReadPair(const GilHeld& gil, Borrowed pair, ResponseStart* start) {
   std::string_view name;
   std::string_view value;
   return ReadBytes(gil, items[0], "http.response.start: header name", &name) &&
-         ReadBytes(gil, items[1], "http.response.start: header value", &value) && AddHeader(gil, name, value, start);
+         ReadBytes(gil, items[1], "http.response.start: header value", &value) &&
+         AddHeader(gil, name, value, start);
 }
 
 bool ReadHeaders(const GilHeld& gil, Borrowed headers, ResponseStart* start) {
@@ -129,7 +138,8 @@ MessageType ReadType(const GilHeld& gil, Borrowed message, std::string* name) {
   }
   const Borrowed type = PyDict_GetItemWithError(message.get(), Names().type);
   if (!type) {
-    if (PyErr_Occurred() == nullptr) Raise(gil, *PyExc_ValueError, "send(): the message has no 'type'");
+    if (PyErr_Occurred() == nullptr)
+      Raise(gil, *PyExc_ValueError, "send(): the message has no 'type'");
     return MessageType::kInvalid;
   }
   Py_ssize_t size = 0;
@@ -149,7 +159,8 @@ MessageType ReadType(const GilHeld& gil, Borrowed message, std::string* name) {
 bool ReadResponseStart(const GilHeld& gil, Borrowed message, ResponseStart* start) {
   const Borrowed status = PyDict_GetItemWithError(message.get(), Names().status);
   if (!status) {
-    if (PyErr_Occurred() == nullptr) Raise(gil, *PyExc_ValueError, "http.response.start: the message has no 'status'");
+    if (PyErr_Occurred() == nullptr)
+      Raise(gil, *PyExc_ValueError, "http.response.start: the message has no 'status'");
     return false;
   }
   // bool is an int to Python, but no status. http.HTTPStatus is an int and one.
@@ -174,7 +185,8 @@ BodyView::~BodyView() {
 }
 
 bool BodyView::Read(const GilHeld& gil, Borrowed body) {
-  if (IsInstance(body, PyBytes_Type)) return ReadBytes(gil, body, "http.response.body: body", &bytes_);
+  if (IsInstance(body, PyBytes_Type))
+    return ReadBytes(gil, body, "http.response.body: body", &bytes_);
   if (PyObject_GetBuffer(body.get(), &buffer_, PyBUF_SIMPLE) != 0) {
     PyErr_Clear();
     return RaiseType(gil, "http.response.body: body", "bytes, bytearray or memoryview", body);

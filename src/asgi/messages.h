@@ -1,5 +1,6 @@
 // Reads the messages that an app sends, and makes those it receives.
-// Thread: the Python thread. Every reader raises a Python error that says what was expected and what came.
+// Thread: the Python thread. Every reader raises a Python error that says what was expected and
+// what came.
 #ifndef NODE_ASGI_ASGI_MESSAGES_H_
 #define NODE_ASGI_ASGI_MESSAGES_H_
 
@@ -27,7 +28,8 @@ struct ResponseStart {
 
 bool ReadResponseStart(const python::GilHeld& gil, python::Borrowed message, ResponseStart* start);
 
-// The bytes of a body: a view into a Python object that stays alive and locked as long as this does.
+// The bytes of a body: a view into a Python object that stays alive and locked as long as this
+// does.
 class BodyView {
  public:
   BodyView() = default;
@@ -35,7 +37,8 @@ class BodyView {
   BodyView& operator=(const BodyView&) = delete;
   ~BodyView();
 
-  // bytes, bytearray, memoryview or any contiguous buffer; False with TypeError for others, str included.
+  // bytes, bytearray, memoryview or any contiguous buffer; False with TypeError for others, str
+  // included.
   bool Read(const python::GilHeld& gil, python::Borrowed body);
   std::string_view bytes() const { return bytes_; }
 
@@ -52,7 +55,8 @@ struct ResponseBody {
 
 bool ReadResponseBody(const python::GilHeld& gil, python::Borrowed message, ResponseBody* body);
 
-python::Owned MakeHttpRequest(const python::GilHeld& gil, std::string_view body, PyObject* more_body);
+python::Owned MakeHttpRequest(const python::GilHeld& gil, std::string_view body,
+                              PyObject* more_body);
 python::Owned MakeHttpDisconnect(const python::GilHeld& gil);
 
 }  // namespace node_asgi::asgi

@@ -38,7 +38,8 @@ Owned Address(const GilHeld& gil, std::string_view host, std::string_view port) 
   PyTuple_SetItem(address.get(), 0, name.Release());
   int number = 0;
   const bool numeric =
-      !port.empty() && std::from_chars(port.data(), port.data() + port.size(), number).ec == std::errc();
+      !port.empty() &&
+      std::from_chars(port.data(), port.data() + port.size(), number).ec == std::errc();
   Owned second = numeric ? Owned::Steal(PyLong_FromLongLong(number)) : Owned::Borrow(PyNone());
   if (!second) return Owned();
   PyTuple_SetItem(address.get(), 1, second.Release());
@@ -107,7 +108,8 @@ Owned HttpScopeBuilder::Headers(const GilHeld& gil, std::string_view headers) {
   return list;
 }
 
-Owned HttpScopeBuilder::Build(const GilHeld& gil, const bridge::RequestHead& head, std::string_view extra_scope) {
+Owned HttpScopeBuilder::Build(const GilHeld& gil, const bridge::RequestHead& head,
+                              std::string_view extra_scope) {
   const Interned& names = Names();
   Owned scope = Owned::Steal(PyDict_Copy(template_.get()));
   if (!scope) return Owned();
@@ -115,22 +117,26 @@ Owned HttpScopeBuilder::Build(const GilHeld& gil, const bridge::RequestHead& hea
 
   // Undecodable bytes become U+FFFD, as urllib.parse.unquote does (checklist S-10).
   const bool escaped = target.raw_path.find('%') != std::string_view::npos;
-  const Owned path = escaped ? Text(gil, bridge::PercentDecode(target.raw_path)) : Text(gil, target.raw_path);
+  const Owned path =
+      escaped ? Text(gil, bridge::PercentDecode(target.raw_path)) : Text(gil, target.raw_path);
   const Owned root_path = head.root_path.empty() ? Owned::Borrow(names.empty_text)
                                                  : Text(gil, bridge::PercentDecode(head.root_path));
-  const Owned query = target.query.empty() ? Owned::Borrow(names.empty_bytes) : BytesOf(gil, target.query);
+  const Owned query =
+      target.query.empty() ? Owned::Borrow(names.empty_bytes) : BytesOf(gil, target.query);
   const Owned asgi = Owned::Steal(PyDict_Copy(asgi_.get()));
   const Owned extensions = Owned::Steal(PyDict_New());
 
-  const bool set = Set(scope, names.asgi, asgi) && Set(scope, names.http_version, CachedText(gil, head.http_version)) &&
-                   Set(scope, names.method, CachedText(gil, head.method)) &&
-                   Set(scope, names.scheme, CachedText(gil, head.scheme)) && Set(scope, names.path, path) &&
-                   Set(scope, names.raw_path, BytesOf(gil, target.raw_path)) &&
-                   Set(scope, names.query_string, query) && Set(scope, names.root_path, root_path) &&
-                   Set(scope, names.headers, Headers(gil, head.headers)) &&
-                   Set(scope, names.client, Address(gil, head.client_host, head.client_port)) &&
-                   Set(scope, names.server, Address(gil, head.server_host, head.server_port)) &&
-                   Set(scope, names.extensions, extensions);
+  const bool set =
+      Set(scope, names.asgi, asgi) &&
+      Set(scope, names.http_version, CachedText(gil, head.http_version)) &&
+      Set(scope, names.method, CachedText(gil, head.method)) &&
+      Set(scope, names.scheme, CachedText(gil, head.scheme)) && Set(scope, names.path, path) &&
+      Set(scope, names.raw_path, BytesOf(gil, target.raw_path)) &&
+      Set(scope, names.query_string, query) && Set(scope, names.root_path, root_path) &&
+      Set(scope, names.headers, Headers(gil, head.headers)) &&
+      Set(scope, names.client, Address(gil, head.client_host, head.client_port)) &&
+      Set(scope, names.server, Address(gil, head.server_host, head.server_port)) &&
+      Set(scope, names.extensions, extensions);
   if (!set) return Owned();
   if (state_ && !Set(scope, names.state, Owned::Steal(PyDict_Copy(state_.get())))) return Owned();
   if (!extra_scope.empty()) {

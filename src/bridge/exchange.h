@@ -24,13 +24,14 @@ class ExchangePeer : public RefCounted {
   virtual void On(const python::GilHeld& gil, Exchange& exchange, RequestEvent event) = 0;
 };
 
-// The response as the ASGI spec orders it. Moves answer whether they were allowed; a move that was not
-// changes nothing, so an app may catch the error and go on rightly (checklist X-06).
+// The response as the ASGI spec orders it. Moves answer whether they were allowed; a move that was
+// not changes nothing, so an app may catch the error and go on rightly (checklist X-06).
 class ResponseState {
  public:
   enum class Phase : uint8_t {
-    kWaiting,    // no http.response.start yet
-    kHeld,       // start is here, nothing is on the wire: hints may go first, an error can still be a 500
+    kWaiting,  // no http.response.start yet
+    kHeld,     // start is here, nothing is on the wire: hints may go first, an error can still be a
+               // 500
     kStreaming,  // the head has left
     kComplete,   // the app has said all
     kBroken,     // client gone, cancelled or failed: nothing more leaves
@@ -51,12 +52,13 @@ class ResponseState {
 };
 
 struct ExchangeRequest {
-  // method \n target \n http version \n scheme \n client host \n client port \n server host \n server port \n
-  // root path [\n name \n value]…, latin-1. Built by lib/exchange.js, split by bridge/request_head.h.
+  // method \n target \n http version \n scheme \n client host \n client port \n server host \n
+  // server port \n root path [\n name \n value]…, latin-1. Built by lib/exchange.js, split by
+  // bridge/request_head.h.
   std::string head;
-  std::string body;            // first body bytes
-  bool body_complete = true;   // false: kBody and kBodyEnd events follow
-  std::string extra_scope;     // JSON object for scope["extensions"]["node"], or empty
+  std::string body;           // first body bytes
+  bool body_complete = true;  // false: kBody and kBodyEnd events follow
+  std::string extra_scope;    // JSON object for scope["extensions"]["node"], or empty
 };
 
 class Exchange final : public RefCounted {
@@ -69,7 +71,8 @@ class Exchange final : public RefCounted {
   ExchangeRequest TakeRequest() { return std::move(request_); }
 
   void Post(ResponseEvent event, ResponseSink::Urgency urgency) {
-    if (event.kind == ResponseEvent::Kind::kStart || event.last()) answered.store(true, std::memory_order_relaxed);
+    if (event.kind == ResponseEvent::Kind::kStart || event.last())
+      answered.store(true, std::memory_order_relaxed);
     event.exchange = RefPtr<Exchange>(this);
     sink_->Post(std::move(event), urgency);
   }
@@ -88,7 +91,8 @@ class Exchange final : public RefCounted {
   uint64_t start_deadline = 0;
   uint64_t response_deadline = 0;
 
-  // The sink's consumer thread: its handle for this exchange; -1 once it has seen the last event or given up.
+  // The sink's consumer thread: its handle for this exchange; -1 once it has seen the last event or
+  // given up.
   int64_t slot = -1;
 
  private:

@@ -4,7 +4,8 @@
 
 namespace node_asgi::bridge {
 
-FlowWindow::FlowWindow(size_t high_water_mark) : high_water_mark_(std::max<size_t>(1, high_water_mark)) {}
+FlowWindow::FlowWindow(size_t high_water_mark)
+    : high_water_mark_(std::max<size_t>(1, high_water_mark)) {}
 
 void FlowWindow::Take(size_t bytes) { under_way_ += bytes; }
 

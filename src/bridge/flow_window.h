@@ -1,5 +1,5 @@
-// Credit of one direction of one exchange: how many bytes are under way, and whether more may follow.
-// Thread: the sending side's only.
+// Credit of one direction of one exchange: how many bytes are under way, and whether more may
+// follow. Thread: the sending side's only.
 #ifndef NODE_ASGI_BRIDGE_FLOW_WINDOW_H_
 #define NODE_ASGI_BRIDGE_FLOW_WINDOW_H_
 

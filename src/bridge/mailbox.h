@@ -1,6 +1,7 @@
 // A queue with many producers and one consumer that wakes once per batch.
-// Thread: Post any; Drain the consumer only. Owner: the consumer's side; producers share it by reference count.
-// Teardown: Close() drops what waits and makes later posts no-ops, so that nobody wakes a dead consumer.
+// Thread: Post any; Drain the consumer only. Owner: the consumer's side; producers share it by
+// reference count. Teardown: Close() drops what waits and makes later posts no-ops, so that nobody
+// wakes a dead consumer.
 #ifndef NODE_ASGI_BRIDGE_MAILBOX_H_
 #define NODE_ASGI_BRIDGE_MAILBOX_H_
 
@@ -24,8 +25,8 @@ class Mailbox {
 
   explicit Mailbox(Waker& waker) : waker_(waker) {}
 
-  // False when the mailbox is closed. kLater leaves the wake-up to a following Flush(), or to the next
-  // post with kNow.
+  // False when the mailbox is closed. kLater leaves the wake-up to a following Flush(), or to the
+  // next post with kNow.
   bool Post(T item, WakeUp when = WakeUp::kNow) {
     std::lock_guard lock(mutex_);
     if (closed_) return false;

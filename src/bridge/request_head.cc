@@ -36,7 +36,8 @@ bool RequestHead::Split(std::string_view text, RequestHead* head) {
   return true;
 }
 
-bool RequestHead::NextHeader(std::string_view* rest, std::string_view* name, std::string_view* value) {
+bool RequestHead::NextHeader(std::string_view* rest, std::string_view* name,
+                             std::string_view* value) {
   if (rest->empty()) return false;
   bool at_end = false;
   TakeField(rest, &at_end, name);

@@ -1,5 +1,5 @@
-// Where an exchange's response events go: the one interface through which replies travel towards Node.
-// Thread: any. Implementations drop events once their consumer is gone.
+// Where an exchange's response events go: the one interface through which replies travel towards
+// Node. Thread: any. Implementations drop events once their consumer is gone.
 #ifndef NODE_ASGI_BRIDGE_RESPONSE_SINK_H_
 #define NODE_ASGI_BRIDGE_RESPONSE_SINK_H_
 

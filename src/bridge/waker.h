@@ -20,7 +20,8 @@ class FdWaker final : public Waker {
   FdWaker& operator=(const FdWaker&) = delete;
 
   void Wake() noexcept override;
-  // Consumes the wake-ups so far. Call before draining, never after: a wake in between would be lost.
+  // Consumes the wake-ups so far. Call before draining, never after: a wake in between would be
+  // lost.
   void Clear() noexcept;
   int fd() const { return read_fd_; }
 

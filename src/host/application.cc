@@ -20,7 +20,8 @@ using bridge::RequestEvent;
 using bridge::ResponseEvent;
 using Urgency = bridge::ResponseSink::Urgency;
 
-Application::Application(Runtime& runtime, ApplicationOptions options, std::shared_ptr<bridge::ResponseSink> sink)
+Application::Application(Runtime& runtime, ApplicationOptions options,
+                         std::shared_ptr<bridge::ResponseSink> sink)
     : runtime_(runtime), options_(std::move(options)), sink_(std::move(sink)) {}
 
 void Application::Load(const GilHeld& gil, std::function<void(const Failure*)> done) {
@@ -124,19 +125,15 @@ void Application::Admit(const GilHeld& gil, const RefPtr<Exchange>& exchange) {
                                                       std::move(request), head.method);
   exchange->set_peer(RefPtr<bridge::ExchangePeer>(cycle.get()));
   cycles_.insert(cycle.get());
-  ++runtime_.in_flight;
-  for (RequestEvent& event : std::exchange(exchange->early_events, {})) cycle->On(gil, *exchange, std::move(event));
+  for (RequestEvent& event : std::exchange(exchange->early_events, {}))
+    cycle->On(gil, *exchange, std::move(event));
   if (cycle->Start(gil, app_, std::move(scope))) return;
   const Failure failure = TakeFailure(gil, "ERR_PYTHON_EXCEPTION");
-  if (cycles_.erase(cycle.get()) > 0) {
-    --runtime_.in_flight;
-    Refuse(*exchange, failure);
-  }
+  if (cycles_.erase(cycle.get()) > 0) Refuse(*exchange, failure);
 }
 
 void Application::OnCycleEnded(const GilHeld&, asgi::HttpCycle& cycle) {
   if (cycles_.erase(&cycle) == 0) return;
-  --runtime_.in_flight;
   admitted.fetch_sub(1);
 }
 
@@ -155,14 +152,16 @@ void Application::Stop(const GilHeld& gil, std::chrono::milliseconds timeout,
   stop_callbacks_.push_back(std::move(done));
   if (state_ == State::kStopping) return;
   if (state_ == State::kNew || state_ == State::kFailed) {
-    return FinishStop(gil, R"({"drained":0,"cancelled":0,"timedOut":false,"lifespan":"unsupported"})");
+    return FinishStop(gil,
+                      R"({"drained":0,"cancelled":0,"timedOut":false,"lifespan":"unsupported"})");
   }
   const RefPtr<Application> self(this);
   if (state_ == State::kLoading) {
     // Startup has begun, so shutdown must follow: wait for its end.
     load_callbacks_.push_back([self, timeout](const Failure*) {
-      self->runtime_.Call([self, timeout](const GilHeld& held) { self->Stop(held, timeout, [](auto&, auto) {}); },
-                          [](const Failure&) {});
+      self->runtime_.Call(
+          [self, timeout](const GilHeld& held) { self->Stop(held, timeout, [](auto&, auto) {}); },
+          [](const Failure&) {});
     });
     return;
   }
@@ -180,13 +179,16 @@ void Application::Stop(const GilHeld& gil, std::chrono::milliseconds timeout,
   };
   const Owned tell = MakeFunction(gil, for_each(&asgi::HttpCycle::Disconnect));
   const Owned cancel = MakeFunction(gil, for_each(&asgi::HttpCycle::Cancel));
-  const Owned seconds = Owned::Steal(PyFloat_FromDouble(static_cast<double>(timeout.count()) / 1000.0));
-  Owned stop = CallFunction(gil, "node_asgi.application", "stop",
-                            {lifespan_.get(), in_flight.get(), tell.get(), cancel.get(), seconds.get()});
+  const Owned seconds =
+      Owned::Steal(PyFloat_FromDouble(static_cast<double>(timeout.count()) / 1000.0));
+  Owned stop =
+      CallFunction(gil, "node_asgi.application", "stop",
+                   {lifespan_.get(), in_flight.get(), tell.get(), cancel.get(), seconds.get()});
   runtime_.loop().Submit(gil, std::move(stop), [self](const GilHeld& held, Owned report) {
     if (!report) self->Report("error", TakeFailure(held, "ERR_ASGI_LIFESPAN"));
-    self->FinishStop(held, report ? TextOf(held, report)
-                                  : R"({"drained":0,"cancelled":0,"timedOut":true,"lifespan":"failed"})");
+    self->FinishStop(held,
+                     report ? TextOf(held, report)
+                            : R"({"drained":0,"cancelled":0,"timedOut":true,"lifespan":"failed"})");
   });
 }
 

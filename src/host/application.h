@@ -1,6 +1,7 @@
 // One loaded app with its lifespan. Requests wait here until its startup has completed.
 // Thread: members that take a GilHeld the Python thread; the counters any.
-// Owner: the JavaScript handler and the app's exchanges, by reference count; destroyed on any thread after Unload.
+// Owner: the JavaScript handler and the app's exchanges, by reference count; destroyed on any
+// thread after Unload.
 #ifndef NODE_ASGI_HOST_APPLICATION_H_
 #define NODE_ASGI_HOST_APPLICATION_H_
 
@@ -36,7 +37,8 @@ struct ApplicationOptions {
 class Application final : public asgi::HttpCycleHost {
  public:
   // `sink` hears of errors that belong to no request.
-  Application(Runtime& runtime, ApplicationOptions options, std::shared_ptr<bridge::ResponseSink> sink);
+  Application(Runtime& runtime, ApplicationOptions options,
+              std::shared_ptr<bridge::ResponseSink> sink);
   ~Application() override = default;
 
   const ApplicationOptions& options() const { return options_; }
@@ -44,18 +46,19 @@ class Application final : public asgi::HttpCycleHost {
 
   // Imports the app and runs lifespan startup; `done` gets null or what went wrong. Once.
   void Load(const python::GilHeld& gil, std::function<void(const bridge::Failure*)> done);
-  // Refuses new requests, lets those in flight end, runs lifespan shutdown and lets go of the app, all within
-  // `timeout`. `done` gets a report as JSON. A second call gets the same report.
+  // Refuses new requests, lets those in flight end, runs lifespan shutdown and lets go of the app,
+  // all within `timeout`. `done` gets a report as JSON. A second call gets the same report.
   void Stop(const python::GilHeld& gil, std::chrono::milliseconds timeout,
             std::function<void(const python::GilHeld&, std::string)> done);
 
   // asgi::HttpCycleHost and bridge::ExchangePeer.
-  void On(const python::GilHeld& gil, bridge::Exchange& exchange, bridge::RequestEvent event) override;
+  void On(const python::GilHeld& gil, bridge::Exchange& exchange,
+          bridge::RequestEvent event) override;
   python::LoopThread& loop() override { return runtime_.loop(); }
   size_t high_water_mark() const override { return options_.high_water_mark; }
   bool raises_after_disconnect() const override { return options_.spec_version != "2.3"; }
   int cancel_on_disconnect() const override { return options_.cancel_on_disconnect; }
-  size_t in_flight() const override { return runtime_.in_flight; }
+  size_t in_flight() const override { return admitted.load(std::memory_order_relaxed); }
   void OnCycleEnded(const python::GilHeld& gil, asgi::HttpCycle& cycle) override;
   void Report(const std::string& level, bridge::Failure failure) override;
 

@@ -25,9 +25,10 @@ struct Deadlines::Impl {
   void Repeat(std::shared_ptr<asio::steady_timer> timer, std::chrono::milliseconds period,
               std::function<bool()> tick) {
     timer->expires_after(period);
-    timer->async_wait([this, timer, period, tick = std::move(tick)](const boost::system::error_code& error) {
-      if (!error && tick()) Repeat(timer, period, tick);
-    });
+    timer->async_wait(
+        [this, timer, period, tick = std::move(tick)](const boost::system::error_code& error) {
+          if (!error && tick()) Repeat(timer, period, tick);
+        });
   }
 };
 
@@ -37,13 +38,16 @@ Deadlines::~Deadlines() = default;
 uint64_t Deadlines::Arm(std::chrono::milliseconds delay, std::function<void()> expired) {
   const uint64_t id = next_.fetch_add(1);
   const auto when = std::chrono::steady_clock::now() + delay;
-  asio::post(impl_->context, [impl = impl_.get(), id, when, expired = std::move(expired)]() mutable {
-    asio::steady_timer& timer = impl->timers.emplace(id, asio::steady_timer(impl->context, when)).first->second;
-    timer.async_wait([impl, id, expired = std::move(expired)](const boost::system::error_code& error) {
-      impl->timers.erase(id);
-      if (!error) expired();
-    });
-  });
+  asio::post(
+      impl_->context, [impl = impl_.get(), id, when, expired = std::move(expired)]() mutable {
+        asio::steady_timer& timer =
+            impl->timers.emplace(id, asio::steady_timer(impl->context, when)).first->second;
+        timer.async_wait(
+            [impl, id, expired = std::move(expired)](const boost::system::error_code& error) {
+              impl->timers.erase(id);
+              if (!error) expired();
+            });
+      });
   return id;
 }
 

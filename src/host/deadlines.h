@@ -1,7 +1,7 @@
-// Deadlines on a thread of their own, so that neither a blocked JavaScript thread nor a blocked Python thread can
-// delay one.
-// Thread: any for the methods; what is armed runs on the deadline thread, which never takes the GIL.
-// Owner: host/runtime. Teardown: leaked on purpose with its thread.
+// Deadlines on a thread of their own, so that neither a blocked JavaScript thread nor a blocked
+// Python thread can delay one. Thread: any for the methods; what is armed runs on the deadline
+// thread, which never takes the GIL. Owner: host/runtime. Teardown: leaked on purpose with its
+// thread.
 #ifndef NODE_ASGI_HOST_DEADLINES_H_
 #define NODE_ASGI_HOST_DEADLINES_H_
 

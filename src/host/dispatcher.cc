@@ -15,16 +15,19 @@ namespace {
 
 enum class Limit { kStart, kResponse };
 
-uint64_t ArmTimeout(Application& application, const RefPtr<Exchange>& exchange, Limit limit, int milliseconds) {
+uint64_t ArmTimeout(Application& application, const RefPtr<Exchange>& exchange, Limit limit,
+                    int milliseconds) {
   if (milliseconds <= 0) return 0;
   Runtime& runtime = application.runtime();
-  return runtime.deadlines().Arm(std::chrono::milliseconds(milliseconds), [&runtime, exchange, limit, milliseconds] {
+  return runtime.deadlines().Arm(std::chrono::milliseconds(milliseconds), [&runtime, exchange,
+                                                                           limit, milliseconds] {
     if (limit == Limit::kStart && exchange->answered.load()) return;
     ResponseEvent event{ResponseEvent::Kind::kFailed};
-    event.failure = std::make_unique<Failure>(
-        Failure{"ERR_ASGI_TIMEOUT", std::string(limit == Limit::kStart ? "no response started" : "the response did not end") +
-                                        " within " + std::to_string(milliseconds) + " ms (option " +
-                                        (limit == Limit::kStart ? "startTimeout" : "responseTimeout") + ")"});
+    event.failure = std::make_unique<Failure>(Failure{
+        "ERR_ASGI_TIMEOUT",
+        std::string(limit == Limit::kStart ? "no response started" : "the response did not end") +
+            " within " + std::to_string(milliseconds) + " ms (option " +
+            (limit == Limit::kStart ? "startTimeout" : "responseTimeout") + ")"});
     exchange->Post(std::move(event), bridge::ResponseSink::Urgency::kNow);
     runtime.Deliver(exchange, {RequestEvent::Kind::kCancel});
   });
@@ -46,13 +49,16 @@ RefPtr<Exchange> Admit(Application& application, bridge::ExchangeRequest request
     return nullptr;
   }
   application.total.fetch_add(1, std::memory_order_relaxed);
-  return bridge::MakeRef<Exchange>(std::move(request), std::move(sink), RefPtr<bridge::ExchangePeer>(&application));
+  return bridge::MakeRef<Exchange>(std::move(request), std::move(sink),
+                                   RefPtr<bridge::ExchangePeer>(&application));
 }
 
 void Begin(Application& application, const RefPtr<Exchange>& exchange) {
   const ApplicationOptions& options = application.options();
-  exchange->start_deadline = ArmTimeout(application, exchange, Limit::kStart, options.start_timeout);
-  exchange->response_deadline = ArmTimeout(application, exchange, Limit::kResponse, options.response_timeout);
+  exchange->start_deadline =
+      ArmTimeout(application, exchange, Limit::kStart, options.start_timeout);
+  exchange->response_deadline =
+      ArmTimeout(application, exchange, Limit::kResponse, options.response_timeout);
   application.runtime().Deliver(exchange, {RequestEvent::Kind::kBegin});
 }
 

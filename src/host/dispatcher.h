@@ -16,10 +16,11 @@ enum class Refusal {
   kClosed,  // the handler is closed
 };
 
-// An exchange that is announced to the Python thread by Begin(), once the caller has filled its slot. Null when
-// refused.
+// An exchange that is announced to the Python thread by Begin(), once the caller has filled its
+// slot. Null when refused.
 bridge::RefPtr<bridge::Exchange> Admit(Application& application, bridge::ExchangeRequest request,
-                                       std::shared_ptr<bridge::ResponseSink> sink, Refusal* refusal);
+                                       std::shared_ptr<bridge::ResponseSink> sink,
+                                       Refusal* refusal);
 void Begin(Application& application, const bridge::RefPtr<bridge::Exchange>& exchange);
 
 // The consumer of the exchange's sink has seen its response head, or its last event.

@@ -34,20 +34,24 @@ bool Runtime::Start(const python::InterpreterConfig& config, Failure* failure) {
   }
   if (loop_) {
     if (config.program_name == config_.program_name) return true;
-    *failure = {"ERR_PYTHON_MISMATCH", "one process holds one Python: it runs " + config_.program_name +
-                                           ", and this handler asked for " + config.program_name};
+    *failure = {"ERR_PYTHON_MISMATCH", "one process holds one Python: it runs " +
+                                           config_.program_name + ", and this handler asked for " +
+                                           config.program_name};
     return false;
   }
   if (!python::LoadLibrary(config.libraries, config.version, &library_, failure)) return false;
   config_ = config;
   python::LoopThread::Callbacks callbacks;
-  callbacks.on_event = [](const GilHeld& gil, bridge::RefPtr<bridge::Exchange> exchange, RequestEvent event) {
+  callbacks.on_event = [](const GilHeld& gil, bridge::RefPtr<bridge::Exchange> exchange,
+                          RequestEvent event) {
     // Null once the app has ended: what still arrives is of no interest to anybody.
     const bridge::RefPtr<bridge::ExchangePeer> peer = exchange->peer();
     if (peer) peer->On(gil, *exchange, std::move(event));
   };
   callbacks.on_started = [this](const Failure* problem) { OnStarted(problem); };
-  callbacks.on_notice = [this](const std::string& level, Failure problem) { Notice(level, std::move(problem)); };
+  callbacks.on_notice = [this](const std::string& level, Failure problem) {
+    Notice(level, std::move(problem));
+  };
   callbacks.on_flush_pending = [this] { WatchFlushes(); };
   callbacks.prepare = &asgi::PrepareHttpCycles;
   loop_ = std::make_unique<python::LoopThread>(config, std::move(callbacks));
@@ -88,7 +92,8 @@ void Runtime::Refuse(python::LoopItem item) {
   item.exchange->Post(std::move(event), bridge::ResponseSink::Urgency::kNow);
 }
 
-void Runtime::Call(std::function<void(const GilHeld&)> call, std::function<void(const Failure&)> refused) {
+void Runtime::Call(std::function<void(const GilHeld&)> call,
+                   std::function<void(const Failure&)> refused) {
   python::LoopItem item;
   item.call = std::move(call);
   item.refused = refused;
@@ -113,8 +118,8 @@ void Runtime::Deliver(bridge::RefPtr<bridge::Exchange> exchange, RequestEvent ev
 }
 
 void Runtime::WatchFlushes() {
-  // An app that blocks the loop after its response must not keep the response back: after two ticks without a
-  // turn of the loop the deadline thread wakes the sinks itself.
+  // An app that blocks the loop after its response must not keep the response back: after two ticks
+  // without a turn of the loop the deadline thread wakes the sinks itself.
   deadlines_.Repeat(kFlushWatchPeriod, [this] { return loop_->FlushIfStale(); });
 }
 
@@ -151,10 +156,11 @@ bool Runtime::StopBlocking(std::chrono::milliseconds timeout) {
   // Shared: when the timeout passes first, the Python thread still finishes with it.
   const auto progress = std::make_shared<Progress>();
   const auto finish = [this, progress, timeout](const GilHeld& gil) {
-    const python::Owned seconds =
-        python::Owned::Steal(python::PyFloat_FromDouble(static_cast<double>(timeout.count()) / 4000.0));
-    loop_->Submit(gil, python::CallFunction(gil, "node_asgi.application", "stop_process", {seconds.get()}),
-                  [progress](const GilHeld&, python::Owned) { progress->Done(); });
+    const python::Owned seconds = python::Owned::Steal(
+        python::PyFloat_FromDouble(static_cast<double>(timeout.count()) / 4000.0));
+    loop_->Submit(
+        gil, python::CallFunction(gil, "node_asgi.application", "stop_process", {seconds.get()}),
+        [progress](const GilHeld&, python::Owned) { progress->Done(); });
   };
   Call(
       [this, timeout, finish](const GilHeld& gil) {
@@ -164,7 +170,8 @@ bool Runtime::StopBlocking(std::chrono::milliseconds timeout) {
         };
         const std::vector<Application*> all = applications;
         for (Application* application : all) {
-          application->Stop(gil, timeout / 2, [one_done](const GilHeld& held, std::string) { one_done(held); });
+          application->Stop(gil, timeout / 2,
+                            [one_done](const GilHeld& held, std::string) { one_done(held); });
         }
         one_done(gil);
       },

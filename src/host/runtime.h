@@ -1,6 +1,6 @@
 // The process's one Python: its thread, its deadlines, and whether it started.
-// Thread: any, unless a method takes a GilHeld. Owner: the process; leaked on purpose, because threads use it
-// until the very end.
+// Thread: any, unless a method takes a GilHeld. Owner: the process; leaked on purpose, because
+// threads use it until the very end.
 #ifndef NODE_ASGI_HOST_RUNTIME_H_
 #define NODE_ASGI_HOST_RUNTIME_H_
 
@@ -27,18 +27,20 @@ class Runtime {
   static Runtime& Get();
 
   // Starts Python once; later calls attach when they mean the same interpreter and fail with
-  // ERR_PYTHON_MISMATCH, naming both, when they do not. Returns before Python is up: failures to start arrive
-  // with whatever was posted.
+  // ERR_PYTHON_MISMATCH, naming both, when they do not. Returns before Python is up: failures to
+  // start arrive with whatever was posted.
   bool Start(const python::InterpreterConfig& config, bridge::Failure* failure);
   bool started() const;
 
   // Runs `call` on the Python thread, or `refused` (on any thread) when Python never came up.
-  void Call(std::function<void(const python::GilHeld&)> call, std::function<void(const bridge::Failure&)> refused);
+  void Call(std::function<void(const python::GilHeld&)> call,
+            std::function<void(const bridge::Failure&)> refused);
   // Delivers an event to an exchange's peer. A begun exchange that cannot be delivered is failed.
   void Deliver(bridge::RefPtr<bridge::Exchange> exchange, bridge::RequestEvent event);
 
-  // Blocks the calling thread until every application has stopped and Python has run its exit functions, or the
-  // timeout has passed. For the end of the process. Returns whether all ended in time.
+  // Blocks the calling thread until every application has stopped and Python has run its exit
+  // functions, or the timeout has passed. For the end of the process. Returns whether all ended in
+  // time.
   bool StopBlocking(std::chrono::milliseconds timeout);
 
   python::LoopThread& loop() { return *loop_; }
@@ -47,7 +49,6 @@ class Runtime {
   uint64_t wakeups() const { return loop_ ? loop_->wakeups() : 0; }
 
   // Python thread.
-  size_t in_flight = 0;
   std::vector<Application*> applications;  // those that are loaded
 
   // Who hears of errors that belong to no request: the latest environment that asked.

@@ -10,7 +10,8 @@
 namespace node_asgi::node {
 namespace {
 
-// startRuntime({libraries, version, programName, packagePath, nativeSymbols, loop}) -> undefined or a failure object
+// startRuntime({libraries, version, programName, packagePath, nativeSymbols, loop}) -> undefined or
+// a failure object
 Napi::Value StartRuntime(const Napi::CallbackInfo& info) {
   const Napi::Object from = info[0].As<Napi::Object>();
   const auto text = [&](const char* name) { return from.Get(name).As<Napi::String>().Utf8Value(); };

@@ -1,5 +1,6 @@
-// What the addon keeps for one Node environment (the main thread or a worker), so that tests can see it end.
-// Thread: the environment's JavaScript thread. Owner: Node, as instance data. Teardown: with the environment.
+// What the addon keeps for one Node environment (the main thread or a worker), so that tests can
+// see it end. Thread: the environment's JavaScript thread. Owner: Node, as instance data. Teardown:
+// with the environment.
 #ifndef NODE_ASGI_NODE_ENVIRONMENT_H_
 #define NODE_ASGI_NODE_ENVIRONMENT_H_
 

@@ -1,6 +1,5 @@
-// Failure values as JavaScript objects. lib/errors.js makes the Error from them: a native error fails
-// `instanceof` in Jest's realms.
-// Thread: a JavaScript thread.
+// Failure values as JavaScript objects. lib/errors.js makes the Error from them: a native error
+// fails `instanceof` in Jest's realms. Thread: a JavaScript thread.
 #ifndef NODE_ASGI_NODE_JS_ERROR_H_
 #define NODE_ASGI_NODE_JS_ERROR_H_
 

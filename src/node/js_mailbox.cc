@@ -10,32 +10,35 @@ namespace node_asgi::node {
 
 using bridge::RequestEvent;
 
+JsMailbox::Js::Js(Napi::Env in, Napi::Function function)
+    : env(in),
+      on_batch(Napi::Persistent(function)),
+      receiver(Napi::Persistent(Napi::Object::New(in))),
+      context(in, "node_asgi"),
+      writer(in) {}
+
 JsMailbox::JsMailbox(Napi::Env env, Napi::Function on_batch)
-    : env_(env),
-      on_batch_(Napi::Persistent(on_batch)),
-      receiver_(Napi::Persistent(Napi::Object::New(env))),
-      context_(env, "node_asgi"),
-      writer_(env),
-      async_(new uv_async_t),
-      mailbox_(*this) {
+    : js_(std::make_shared<Js>(env, on_batch)), async_(new uv_async_t), mailbox_(*this) {
   uv_loop_t* loop = nullptr;
   napi_get_uv_event_loop(env, &loop);
-  uv_async_init(loop, async_, [](uv_async_t* handle) { static_cast<JsMailbox*>(handle->data)->OnWake(); });
+  uv_async_init(loop, async_,
+                [](uv_async_t* handle) { static_cast<JsMailbox*>(handle->data)->OnWake(); });
   async_->data = this;
   Unref();
   // Asynchronous, because an environment may only end once the handle's close callback has run.
   napi_add_async_cleanup_hook(
       env,
-      [](napi_async_cleanup_hook_handle, void* self) { static_cast<JsMailbox*>(self)->Close(); }, this, &cleanup_);
+      [](napi_async_cleanup_hook_handle, void* self) { static_cast<JsMailbox*>(self)->Close(); },
+      this, &cleanup_);
 }
 
 void JsMailbox::Close() {
-  if (std::exchange(closed_, true)) return;
+  if (!js_) return;
   mailbox_.Close();
   // Nobody will hear the answers: let the apps know.
-  for (uint32_t slot = 0; slot < slots_.size(); ++slot) Deliver(slot, {RequestEvent::Kind::kDisconnect});
-  on_batch_.Reset();
-  receiver_.Reset();
+  for (uint32_t slot = 0; slot < slots_.size(); ++slot)
+    Deliver(slot, {RequestEvent::Kind::kDisconnect});
+  js_.reset();
   async_->data = cleanup_;
   uv_close(reinterpret_cast<uv_handle_t*>(async_), [](uv_handle_t* handle) {
     napi_remove_async_cleanup_hook(static_cast<napi_async_cleanup_hook_handle>(handle->data));
@@ -77,46 +80,60 @@ void JsMailbox::Deliver(uint32_t slot, RequestEvent event) {
 }
 
 void JsMailbox::OnWake() {
-  const Napi::HandleScope scope(env_);
+  // Held: JavaScript may close the mailbox in the middle of a batch.
+  const std::shared_ptr<Js> js = js_;
+  if (!js) return;
+  const Napi::HandleScope scope(js->env);
   in_batch_ = true;
-  const bool more = mailbox_.Drain([this](bridge::ResponseEvent event) {
-    if (!event.exchange) {
-      writer_.Add(env_, event, 0);
-      return;
-    }
-    if (event.exchange->slot < 0) return;  // ended by a deadline, or left by its caller
-    const uint32_t slot = static_cast<uint32_t>(event.exchange->slot);
-    writer_.Add(env_, event, slot);
-    if (event.last()) {
-      Release(slot);
-    } else if (event.kind == bridge::ResponseEvent::Kind::kStart) {
-      host::OnAnswered(host::Runtime::Get(), *event.exchange);
-    }
-  });
-  if (more) Wake();
-  if (writer_.count() > 0) {
-    const Napi::Number count = Napi::Number::New(env_, static_cast<double>(writer_.count()));
-    const Napi::Array values = writer_.TakeValues(env_);
-    try {
-      // MakeCallback opens the callback scope whose end runs microtasks and process.nextTick.
-      on_batch_.MakeCallback(receiver_.Value(), {count, writer_.numbers(), values}, context_);
-    } catch (const Napi::Error& error) {
-      napi_fatal_exception(env_, error.Value());
-    }
+  // An environment that is being terminated refuses to make values: its batch is lost with it.
+  try {
+    const bool more = mailbox_.Drain([this, &js](bridge::ResponseEvent event) {
+      if (!event.exchange) {
+        js->writer.Add(js->env, event, 0);
+        return;
+      }
+      if (event.exchange->slot < 0) return;  // ended by a deadline, or left by its caller
+      const uint32_t slot = static_cast<uint32_t>(event.exchange->slot);
+      js->writer.Add(js->env, event, slot);
+      if (event.last()) {
+        Release(slot);
+      } else if (event.kind == bridge::ResponseEvent::Kind::kStart) {
+        host::OnAnswered(host::Runtime::Get(), *event.exchange);
+      }
+    });
+    if (more) Wake();
+    if (js->writer.count() > 0) CallBatch(*js);
+  } catch (const std::exception&) {
   }
   in_batch_ = false;
   free_.insert(free_.end(), freed_in_batch_.begin(), freed_in_batch_.end());
   freed_in_batch_.clear();
 }
 
+void JsMailbox::CallBatch(Js& js) {
+  const napi_env env = js.env;
+  napi_value arguments[3] = {nullptr, js.writer.numbers(), nullptr};
+  napi_create_uint32(env, static_cast<uint32_t>(js.writer.count()), &arguments[0]);
+  arguments[2] = js.writer.TakeValues(js.env);
+  // napi_make_callback opens the callback scope whose end runs microtasks and process.nextTick. Not
+  // through the C++ wrapper, which aborts when a terminated environment has no exception to show.
+  if (napi_make_callback(env, js.context, js.receiver.Value(), js.on_batch.Value(), 3, arguments,
+                         nullptr) != napi_pending_exception) {
+    return;
+  }
+  napi_value error = nullptr;
+  if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
+}
+
 Napi::Function MailboxWrap::Define(Napi::Env env) {
-  return DefineClass(env, "Mailbox",
-                     {InstanceMethod("body", &MailboxWrap::Body), InstanceMethod("end", &MailboxWrap::End),
-                      InstanceMethod("credit", &MailboxWrap::Credit),
-                      InstanceMethod("disconnect", &MailboxWrap::Disconnect),
-                      InstanceMethod("ref", &MailboxWrap::Ref), InstanceMethod("unref", &MailboxWrap::Unref),
-                      InstanceMethod("close", &MailboxWrap::Close),
-                      InstanceMethod("wakeups", &MailboxWrap::Wakeups)});
+  return DefineClass(
+      env, "Mailbox",
+      {InstanceMethod("body", &MailboxWrap::Body), InstanceMethod("end", &MailboxWrap::End),
+       InstanceMethod("credit", &MailboxWrap::Credit),
+       InstanceMethod("disconnect", &MailboxWrap::Disconnect),
+       InstanceMethod("ref", &MailboxWrap::Ref), InstanceMethod("unref", &MailboxWrap::Unref),
+       InstanceMethod("close", &MailboxWrap::Close),
+       InstanceMethod("wakeups", &MailboxWrap::Wakeups)});
 }
 
 MailboxWrap::MailboxWrap(const Napi::CallbackInfo& info)

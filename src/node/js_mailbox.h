@@ -1,8 +1,8 @@
-// An environment's end of all its exchanges: response events come in from any thread, one wake-up and one call
-// into JavaScript a batch; request events go out by slot number.
-// Thread: Post and Flush any; the rest the JavaScript thread.
-// Owner: a JavaScript object and every exchange, by shared pointer. Teardown: the environment's cleanup hook or the
-// object's finalizer closes it; events for a closed mailbox are dropped.
+// An environment's end of all its exchanges: response events come in from any thread, one wake-up
+// and one call into JavaScript a batch; request events go out by slot number. Thread: Post and
+// Flush any; the rest the JavaScript thread. Owner: a JavaScript object and every exchange, by
+// shared pointer. Teardown: the environment's cleanup hook or the object's finalizer closes it;
+// events for a closed mailbox are dropped.
 #ifndef NODE_ASGI_NODE_JS_MAILBOX_H_
 #define NODE_ASGI_NODE_JS_MAILBOX_H_
 
@@ -44,14 +44,21 @@ class JsMailbox final : public bridge::ResponseSink, public bridge::Waker {
   void OnWake();
   void Release(uint32_t slot);
 
-  Napi::Env env_;
-  Napi::FunctionReference on_batch_;
-  Napi::ObjectReference receiver_;
-  Napi::AsyncContext context_;
-  ResponseWriter writer_;
+  // What belongs to the environment; gone once the mailbox is closed, because the last reference to
+  // the mailbox may be dropped on another thread after the environment has died.
+  struct Js {
+    Js(Napi::Env env, Napi::Function function);
+    Napi::Env env;
+    Napi::FunctionReference on_batch;
+    Napi::ObjectReference receiver;
+    Napi::AsyncContext context;
+    ResponseWriter writer;
+  };
+  void CallBatch(Js& js);
+
+  std::shared_ptr<Js> js_;
   uv_async_t* async_;  // freed by its close callback
   napi_async_cleanup_hook_handle cleanup_ = nullptr;
-  bool closed_ = false;
   bridge::Mailbox<bridge::ResponseEvent> mailbox_;
 
   std::vector<bridge::RefPtr<bridge::Exchange>> slots_;
@@ -61,7 +68,8 @@ class JsMailbox final : public bridge::ResponseSink, public bridge::Waker {
   bool in_batch_ = false;
 };
 
-// The JavaScript class `Mailbox`: new Mailbox(onBatch), body, end, credit, disconnect, ref, unref, close, wakeups.
+// The JavaScript class `Mailbox`: new Mailbox(onBatch), body, end, credit, disconnect, ref, unref,
+// close, wakeups.
 class MailboxWrap final : public Napi::ObjectWrap<MailboxWrap> {
  public:
   static Napi::Function Define(Napi::Env env);

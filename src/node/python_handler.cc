@@ -20,7 +20,9 @@ namespace {
 
 host::ApplicationOptions ReadOptions(Napi::Object from) {
   const auto text = [&](const char* name) { return from.Get(name).As<Napi::String>().Utf8Value(); };
-  const auto number = [&](const char* name) { return from.Get(name).As<Napi::Number>().Int64Value(); };
+  const auto number = [&](const char* name) {
+    return from.Get(name).As<Napi::Number>().Int64Value();
+  };
   host::ApplicationOptions options;
   options.id = static_cast<uint32_t>(number("id"));
   options.target = text("target");
@@ -49,22 +51,24 @@ Napi::Function PythonHandler::Define(Napi::Env env) {
   return DefineClass(
       env, "PythonHandler",
       {InstanceMethod("load", &PythonHandler::Load), InstanceMethod("start", &PythonHandler::Start),
-       InstanceMethod("startSync", &PythonHandler::StartSync), InstanceMethod("stop", &PythonHandler::Stop),
+       InstanceMethod("startSync", &PythonHandler::StartSync),
+       InstanceMethod("stop", &PythonHandler::Stop),
        InstanceMethod("stats", &PythonHandler::Stats)});
 }
 
 PythonHandler::PythonHandler(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<PythonHandler>(info),
       mailbox_(MailboxWrap::Unwrap(info[0].As<Napi::Object>())->mailbox()),
-      application_(bridge::MakeRef<host::Application>(host::Runtime::Get(), ReadOptions(info[1].As<Napi::Object>()),
-                                                      mailbox_)) {}
+      application_(bridge::MakeRef<host::Application>(
+          host::Runtime::Get(), ReadOptions(info[1].As<Napi::Object>()), mailbox_)) {}
 
 void PythonHandler::Load(const Napi::CallbackInfo& info) {
   const uint32_t token = info[0].As<Napi::Number>().Uint32Value();
   host::Runtime::Get().SetNoticeSink(mailbox_);
   host::Runtime::Get().Call(
       [application = application_, sink = mailbox_, token](const python::GilHeld& gil) {
-        application->Load(gil, [sink, token](const Failure* failure) { Settle(*sink, token, "", failure); });
+        application->Load(
+            gil, [sink, token](const Failure* failure) { Settle(*sink, token, "", failure); });
       },
       [sink = mailbox_, token](const Failure& failure) { Settle(*sink, token, "", &failure); });
 }
@@ -84,9 +88,10 @@ Napi::Value PythonHandler::StartSync(const Napi::CallbackInfo& info) {
   host::Refusal refusal;
   const auto exchange = host::Admit(*application_, ReadRequest(info), sink, &refusal);
   if (!exchange) {
-    return ToFailureObject(env, refusal == host::Refusal::kBusy
-                                    ? Failure{"ERR_ASGI_BUSY", "maxConcurrency requests are in flight"}
-                                    : Failure{"ERR_ASGI_CLOSED", "the handler is closed"});
+    return ToFailureObject(env,
+                           refusal == host::Refusal::kBusy
+                               ? Failure{"ERR_ASGI_BUSY", "maxConcurrency requests are in flight"}
+                               : Failure{"ERR_ASGI_CLOSED", "the handler is closed"});
   }
   host::Begin(*application_, exchange);
   const int64_t timeout = info[4].As<Napi::Number>().Int64Value();
@@ -94,7 +99,8 @@ Napi::Value PythonHandler::StartSync(const Napi::CallbackInfo& info) {
   host::OnEnded(host::Runtime::Get(), *exchange);
   if (!result.ended) {
     host::Runtime::Get().Deliver(exchange, {bridge::RequestEvent::Kind::kCancel});
-    return ToFailureObject(env, {"ERR_ASGI_TIMEOUT", "no response within " + std::to_string(timeout) + " ms"});
+    return ToFailureObject(
+        env, {"ERR_ASGI_TIMEOUT", "no response within " + std::to_string(timeout) + " ms"});
   }
   if (result.failure) return ToFailureObject(env, *result.failure);
   Napi::Array flat = Napi::Array::New(env, 3);
@@ -114,18 +120,22 @@ void PythonHandler::Stop(const Napi::CallbackInfo& info) {
   // Half a second more than Python gets: when it is blocked, somebody else must say so.
   const uint64_t deadline =
       runtime.deadlines().Arm(timeout + std::chrono::milliseconds(500), [sink = mailbox_, token] {
-        Settle(*sink, token, R"({"drained":0,"cancelled":0,"timedOut":true,"lifespan":"timeout"})", nullptr);
+        Settle(*sink, token, R"({"drained":0,"cancelled":0,"timedOut":true,"lifespan":"timeout"})",
+               nullptr);
       });
   runtime.Call(
-      [application = application_, sink = mailbox_, token, timeout, deadline](const python::GilHeld& gil) {
-        application->Stop(gil, timeout, [sink, token, deadline](const python::GilHeld&, std::string report) {
-          host::Runtime::Get().deadlines().Disarm(deadline);
-          Settle(*sink, token, std::move(report), nullptr);
-        });
+      [application = application_, sink = mailbox_, token, timeout,
+       deadline](const python::GilHeld& gil) {
+        application->Stop(gil, timeout,
+                          [sink, token, deadline](const python::GilHeld&, std::string report) {
+                            host::Runtime::Get().deadlines().Disarm(deadline);
+                            Settle(*sink, token, std::move(report), nullptr);
+                          });
       },
       [sink = mailbox_, token, deadline](const Failure&) {
         host::Runtime::Get().deadlines().Disarm(deadline);
-        Settle(*sink, token, R"({"drained":0,"cancelled":0,"timedOut":false,"lifespan":"unsupported"})", nullptr);
+        Settle(*sink, token,
+               R"({"drained":0,"cancelled":0,"timedOut":false,"lifespan":"unsupported"})", nullptr);
       });
 }
 

@@ -1,6 +1,6 @@
-// The JavaScript class `PythonHandler` of the addon: one app. lib/python-handler.js validates and defaults before it
-// calls here.
-// Thread: a JavaScript thread. Owner: JavaScript. Teardown: the app itself lives on until stop().
+// The JavaScript class `PythonHandler` of the addon: one app. lib/python-handler.js validates and
+// defaults before it calls here. Thread: a JavaScript thread. Owner: JavaScript. Teardown: the app
+// itself lives on until stop().
 #ifndef NODE_ASGI_NODE_PYTHON_HANDLER_H_
 #define NODE_ASGI_NODE_PYTHON_HANDLER_H_
 
@@ -23,7 +23,8 @@ class PythonHandler final : public Napi::ObjectWrap<PythonHandler> {
   void Load(const Napi::CallbackInfo& info);
   // start(head, body, complete, extraScope) -> slot; -1 busy, -2 closed.
   Napi::Value Start(const Napi::CallbackInfo& info);
-  // startSync(head, body, complete, extraScope, timeout) -> [status, headers, body] or a failure object.
+  // startSync(head, body, complete, extraScope, timeout) -> [status, headers, body] or a failure
+  // object.
   Napi::Value StartSync(const Napi::CallbackInfo& info);
   // stop(token, timeout): settles the token with a report as JSON.
   void Stop(const Napi::CallbackInfo& info);

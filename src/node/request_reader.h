@@ -16,8 +16,8 @@ std::string ReadLatin1(napi_env env, napi_value value);
 // The bytes of a Buffer or other Uint8Array, copied; empty for undefined.
 std::string ReadBytes(Napi::Value value);
 
-// Arguments: head (latin-1, see bridge::ExchangeRequest), body (Uint8Array or undefined), whether the body is
-// complete, JSON text of the extra scope or undefined.
+// Arguments: head (latin-1, see bridge::ExchangeRequest), body (Uint8Array or undefined), whether
+// the body is complete, JSON text of the extra scope or undefined.
 bridge::ExchangeRequest ReadRequest(const Napi::CallbackInfo& info);
 
 }  // namespace node_asgi::node

@@ -26,7 +26,8 @@ void ResponseWriter::Add(Napi::Env env, const bridge::ResponseEvent& event, uint
   const bool has_status = event.kind == Kind::kWhole || event.kind == Kind::kStart;
   numbers[0] = static_cast<uint32_t>(event.kind);
   numbers[1] = slot;
-  numbers[2] = has_status ? static_cast<uint32_t>(event.status) : static_cast<uint32_t>(event.amount);
+  numbers[2] =
+      has_status ? static_cast<uint32_t>(event.status) : static_cast<uint32_t>(event.amount);
   if (has_status) {
     napi_value headers = nullptr;
     napi_create_string_latin1(env, event.headers.data(), event.headers.size(), &headers);
@@ -44,7 +45,8 @@ void ResponseWriter::Add(Napi::Env env, const bridge::ResponseEvent& event, uint
     case Kind::kSettled:
     case Kind::kNotice:
       values_.push_back(Napi::String::New(env, event.body));
-      values_.push_back(event.failure ? Napi::Value(ToFailureObject(env, *event.failure)) : env.Undefined());
+      values_.push_back(event.failure ? Napi::Value(ToFailureObject(env, *event.failure))
+                                      : env.Undefined());
       break;
     case Kind::kStart:
     case Kind::kConsumed:
@@ -55,7 +57,8 @@ void ResponseWriter::Add(Napi::Env env, const bridge::ResponseEvent& event, uint
 Napi::Array ResponseWriter::TakeValues(Napi::Env env) {
   napi_value array = nullptr;
   napi_create_array_with_length(env, values_.size(), &array);
-  for (size_t i = 0; i < values_.size(); ++i) napi_set_element(env, array, static_cast<uint32_t>(i), values_[i]);
+  for (size_t i = 0; i < values_.size(); ++i)
+    napi_set_element(env, array, static_cast<uint32_t>(i), values_[i]);
   values_.clear();
   count_ = 0;
   return Napi::Array(env, array);

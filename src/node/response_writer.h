@@ -1,6 +1,6 @@
-// Writes a batch of response events as two flat arrays: numbers into memory that JavaScript sees, values into an
-// array. One call into JavaScript takes both.
-// Thread: a JavaScript thread. Owner: a JsMailbox.
+// Writes a batch of response events as two flat arrays: numbers into memory that JavaScript sees,
+// values into an array. One call into JavaScript takes both. Thread: a JavaScript thread. Owner: a
+// JsMailbox.
 #ifndef NODE_ASGI_NODE_RESPONSE_WRITER_H_
 #define NODE_ASGI_NODE_RESPONSE_WRITER_H_
 
@@ -15,11 +15,12 @@ namespace node_asgi::node {
 
 class ResponseWriter {
  public:
-  // Numbers of an event: kind, slot, status or amount. lib/exchange.js reads them by the same layout.
+  // Numbers of an event: kind, slot, status or amount. lib/exchange.js reads them by the same
+  // layout.
   static constexpr size_t kNumbers = 3;
   static constexpr size_t kCapacity = bridge::Mailbox<bridge::ResponseEvent>::kDrainCap;
-  // Bodies up to this size travel as latin-1 strings, which cost less than a Buffer and which Node's http
-  // writes together with the head.
+  // Bodies up to this size travel as latin-1 strings, which cost less than a Buffer and which
+  // Node's http writes together with the head.
   static constexpr size_t kStringBody = 8192;
 
   explicit ResponseWriter(Napi::Env env);

@@ -1,7 +1,7 @@
 // CPython's C API as a table of function pointers, filled at run time by python/library.h.
-// Each entry is a variable with CPython's own name, so code reads as ordinary C API. Everything lives in
-// node_asgi::python; nothing here is linked against libpython.
-// Thread: filled once before the Python thread starts; constant afterwards. Callers hold a GilHeld.
+// Each entry is a variable with CPython's own name, so code reads as ordinary C API. Everything
+// lives in node_asgi::python; nothing here is linked against libpython. Thread: filled once before
+// the Python thread starts; constant afterwards. Callers hold a GilHeld.
 #ifndef NODE_ASGI_PYTHON_API_H_
 #define NODE_ASGI_PYTHON_API_H_
 

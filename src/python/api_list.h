@@ -1,6 +1,6 @@
 // Every CPython function and object that the addon uses, once: NAME, return type, parameters.
-// R(...) must be there in every version from 3.8; O(...) is version-gated and may be null: the comment says since when.
-// D(...) is a data symbol: NAME, type of the object it holds or points to.
+// R(...) must be there in every version from 3.8; O(...) is version-gated and may be null: the
+// comment says since when. D(...) is a data symbol: NAME, type of the object it holds or points to.
 // Included several times with different macros; no include guard on purpose.
 
 // Version and start.
@@ -13,13 +13,13 @@ O(PyStatus_Exception, int, (PyStatus))
 O(Py_SetProgramName, void, (const wchar_t*))
 O(PySys_SetArgvEx, void, (int, wchar_t**, int))
 O(Py_DecodeLocale, wchar_t*, (const char*, size_t*))
-O(PyInitConfig_Create, PyInitConfig*, ())                                         // 3.14
-O(PyInitConfig_Free, void, (PyInitConfig*))                                       // 3.14
-O(PyInitConfig_SetInt, int, (PyInitConfig*, const char*, int64_t))                // 3.14
-O(PyInitConfig_SetStr, int, (PyInitConfig*, const char*, const char*))            // 3.14
+O(PyInitConfig_Create, PyInitConfig*, ())                                            // 3.14
+O(PyInitConfig_Free, void, (PyInitConfig*))                                          // 3.14
+O(PyInitConfig_SetInt, int, (PyInitConfig*, const char*, int64_t))                   // 3.14
+O(PyInitConfig_SetStr, int, (PyInitConfig*, const char*, const char*))               // 3.14
 O(PyInitConfig_SetStrList, int, (PyInitConfig*, const char*, size_t, char* const*))  // 3.14
-O(PyInitConfig_GetError, int, (PyInitConfig*, const char**))                      // 3.14
-O(Py_InitializeFromInitConfig, int, (PyInitConfig*))                              // 3.14
+O(PyInitConfig_GetError, int, (PyInitConfig*, const char**))                         // 3.14
+O(Py_InitializeFromInitConfig, int, (PyInitConfig*))                                 // 3.14
 
 // Threads.
 R(PyEval_SaveThread, PyThreadState*, ())
@@ -44,10 +44,11 @@ R(PyObject_Init, PyObject*, (PyObject*, PyTypeObject*))
 R(PyObject_Malloc, void*, (size_t))
 R(PyObject_Free, void, (void*))
 R(PyType_FromSpec, PyObject*, (PyType_Spec*))
-O(PyObject_Vectorcall, PyObject*, (PyObject*, PyObject* const*, size_t, PyObject*))         // 3.9 macro, 3.11 symbol
-O(PyObject_VectorcallDict, PyObject*, (PyObject*, PyObject* const*, size_t, PyObject*))     // 3.9
-O(_PyObject_FastCallDict, PyObject*, (PyObject*, PyObject* const*, size_t, PyObject*))      // 3.8
-O(PyIter_Send, PySendResult, (PyObject*, PyObject*, PyObject**))                            // 3.10
+O(PyObject_Vectorcall, PyObject*,
+  (PyObject*, PyObject* const*, size_t, PyObject*))  // 3.9 macro, 3.11 symbol
+O(PyObject_VectorcallDict, PyObject*, (PyObject*, PyObject* const*, size_t, PyObject*))  // 3.9
+O(_PyObject_FastCallDict, PyObject*, (PyObject*, PyObject* const*, size_t, PyObject*))   // 3.8
+O(PyIter_Send, PySendResult, (PyObject*, PyObject*, PyObject**))                         // 3.10
 
 // Numbers, text, bytes.
 R(PyLong_FromLongLong, PyObject*, (long long))

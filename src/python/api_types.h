@@ -1,6 +1,7 @@
-// The part of CPython's C API that the headers of CPython would give: opaque types, and the few structs whose
-// layout is part of the stable ABI. Declared here because the addon must build and load without Python.h.
-// test/native/python/api_check.cc compares every line with an installed Python.h.
+// The part of CPython's C API that the headers of CPython would give: opaque types, and the few
+// structs whose layout is part of the stable ABI. Declared here because the addon must build and
+// load without Python.h. test/native/python/api_check.cc compares every line with an installed
+// Python.h.
 #ifndef NODE_ASGI_PYTHON_API_TYPES_H_
 #define NODE_ASGI_PYTHON_API_TYPES_H_
 

@@ -14,14 +14,16 @@
 namespace node_asgi::python {
 
 inline PyObject* CallVector(Borrowed callable, PyObject* const* arguments, size_t count) {
-  // Exported from 3.11; before, the same with a dict of keywords (3.9), or under its private name (3.8).
+  // Exported from 3.11; before, the same with a dict of keywords (3.9), or under its private name
+  // (3.8).
   static auto* const call = PyObject_Vectorcall != nullptr       ? PyObject_Vectorcall
                             : PyObject_VectorcallDict != nullptr ? PyObject_VectorcallDict
                                                                  : _PyObject_FastCallDict;
   return call(callable.get(), arguments, count, nullptr);
 }
 
-inline Owned Call(const GilHeld&, Borrowed callable, std::initializer_list<PyObject*> arguments = {}) {
+inline Owned Call(const GilHeld&, Borrowed callable,
+                  std::initializer_list<PyObject*> arguments = {}) {
   return Owned::Steal(CallVector(callable, arguments.begin(), arguments.size()));
 }
 
@@ -49,11 +51,13 @@ inline Owned CallFunction(const GilHeld& gil, const char* module, const char* fu
 }
 
 inline Owned Text(const GilHeld&, std::string_view text) {
-  return Owned::Steal(PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace"));
+  return Owned::Steal(
+      PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace"));
 }
 
 inline Owned BytesOf(const GilHeld&, std::string_view bytes) {
-  return Owned::Steal(PyBytes_FromStringAndSize(bytes.data(), static_cast<Py_ssize_t>(bytes.size())));
+  return Owned::Steal(
+      PyBytes_FromStringAndSize(bytes.data(), static_cast<Py_ssize_t>(bytes.size())));
 }
 
 // The UTF-8 text of a str; empty for anything else, never an error.

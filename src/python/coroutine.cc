@@ -26,10 +26,12 @@ PySendResult SendTo(const GilHeld& gil, Borrowed coroutine, Borrowed value, PyOb
   return FromMethod(gil, CallMethod(gil, coroutine, Names().send, {value.get()}), result);
 }
 
-PySendResult ThrowInto(const GilHeld& gil, Borrowed coroutine, Borrowed arguments, PyObject** result) {
+PySendResult ThrowInto(const GilHeld& gil, Borrowed coroutine, Borrowed arguments,
+                       PyObject** result) {
   const Owned method = GetAttribute(gil, coroutine, Names().throw_);
   if (!method) return PYGEN_ERROR;
-  return FromMethod(gil, Owned::Steal(PyObject_Call(method.get(), arguments.get(), nullptr)), result);
+  return FromMethod(gil, Owned::Steal(PyObject_Call(method.get(), arguments.get(), nullptr)),
+                    result);
 }
 
 void RaiseThrown(const GilHeld& gil, Borrowed arguments) {

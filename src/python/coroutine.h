@@ -7,17 +7,20 @@
 
 namespace node_asgi::python {
 
-// Sends a value into a coroutine or iterator. kNext: *result was yielded; kReturn: *result was returned;
-// kError: a Python error is set. *result is a new reference.
+// Sends a value into a coroutine or iterator. kNext: *result was yielded; kReturn: *result was
+// returned; kError: a Python error is set. *result is a new reference.
 PySendResult SendTo(const GilHeld& gil, Borrowed coroutine, Borrowed value, PyObject** result);
 
 // Throws into a coroutine or iterator: arguments are those of its throw() method.
-PySendResult ThrowInto(const GilHeld& gil, Borrowed coroutine, Borrowed arguments, PyObject** result);
+PySendResult ThrowInto(const GilHeld& gil, Borrowed coroutine, Borrowed arguments,
+                       PyObject** result);
 
-// Raises the exception described by throw()'s arguments: (type[, value[, traceback]]) or (exception,).
+// Raises the exception described by throw()'s arguments: (type[, value[, traceback]]) or
+// (exception,).
 void RaiseThrown(const GilHeld& gil, Borrowed arguments);
 
-// For methods `send`, `throw` and tp_iternext: turns a step into a yielded value or StopIteration(value).
+// For methods `send`, `throw` and tp_iternext: turns a step into a yielded value or
+// StopIteration(value).
 PyObject* FinishStep(const GilHeld& gil, PySendResult step, PyObject* result);
 
 }  // namespace node_asgi::python

@@ -14,14 +14,16 @@ Owned TakeException(const GilHeld&) {
   const Owned owned_type = Owned::Steal(type);
   const Owned owned_traceback = Owned::Steal(traceback);
   Owned exception = Owned::Steal(value);
-  if (exception && owned_traceback) PyException_SetTraceback(exception.get(), owned_traceback.get());
+  if (exception && owned_traceback)
+    PyException_SetTraceback(exception.get(), owned_traceback.get());
   return exception;
 }
 
 bridge::Failure Describe(const GilHeld& gil, Borrowed exception, std::string_view code) {
   bridge::Failure failure;
   failure.code = code;
-  // describe() answers (type, message, traceback, details); it catches what the exception's own methods raise.
+  // describe() answers (type, message, traceback, details); it catches what the exception's own
+  // methods raise.
   const Owned described = CallFunction(gil, "node_asgi.errors", "describe", {exception.get()});
   if (described && PyTuple_Size(described.get()) == 4) {
     failure.python_type = TextOf(gil, PyTuple_GetItem(described.get(), 0));

@@ -21,7 +21,8 @@ bridge::Failure Describe(const GilHeld& gil, Borrowed exception, std::string_vie
 // TakeException and Describe in one.
 bridge::Failure TakeFailure(const GilHeld& gil, std::string_view code);
 
-// Raises TypeError, ValueError, RuntimeError or another class with the given text; returns null for `return`.
+// Raises TypeError, ValueError, RuntimeError or another class with the given text; returns null for
+// `return`.
 std::nullptr_t Raise(const GilHeld& gil, PyObject* exception_class, const std::string& message);
 
 }  // namespace node_asgi::python

@@ -10,7 +10,8 @@
 
 namespace node_asgi::python {
 
-// `arguments` is the tuple of positional arguments. An empty result means that a Python error is set.
+// `arguments` is the tuple of positional arguments. An empty result means that a Python error is
+// set.
 using NativeFunction = std::function<Owned(const GilHeld&, Borrowed arguments)>;
 
 Owned MakeFunction(const GilHeld& gil, NativeFunction function);

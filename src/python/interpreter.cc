@@ -21,8 +21,9 @@ bridge::Failure StartFailure(const std::string& what) {
 
 // CPython 3.8 to 3.13.
 bool StartClassic(const InterpreterConfig& config, bridge::Failure* failure) {
-  if (Py_PreInitialize == nullptr || PyPreConfig_InitPythonConfig == nullptr || Py_SetProgramName == nullptr ||
-      Py_DecodeLocale == nullptr || PyStatus_Exception == nullptr || PySys_SetArgvEx == nullptr) {
+  if (Py_PreInitialize == nullptr || PyPreConfig_InitPythonConfig == nullptr ||
+      Py_SetProgramName == nullptr || Py_DecodeLocale == nullptr || PyStatus_Exception == nullptr ||
+      PySys_SetArgvEx == nullptr) {
     *failure = StartFailure("the library lacks Py_PreInitialize or its companions");
     return false;
   }
@@ -34,7 +35,8 @@ bool StartClassic(const InterpreterConfig& config, bridge::Failure* failure) {
   pre.parse_argv = 0;
   const PyStatus status = Py_PreInitialize(&pre);
   if (PyStatus_Exception(status) != 0) {
-    *failure = StartFailure(status.err_msg != nullptr ? status.err_msg : "pre-initialisation failed");
+    *failure =
+        StartFailure(status.err_msg != nullptr ? status.err_msg : "pre-initialisation failed");
     return false;
   }
   // Python keeps the pointers: leaked on purpose.
@@ -52,11 +54,18 @@ bool StartFromInitConfig(const InterpreterConfig& config, bridge::Failure* failu
   const struct {
     const char* name;
     int64_t value;
-  } numbers[] = {{"isolated", 0},          {"use_environment", 1},         {"user_site_directory", 1},
-                 {"utf8_mode", 1},         {"configure_locale", 0},        {"parse_argv", 0},
-                 {"install_signal_handlers", 0}, {"configure_c_stdio", 0}, {"safe_path", 1}};
+  } numbers[] = {{"isolated", 0},
+                 {"use_environment", 1},
+                 {"user_site_directory", 1},
+                 {"utf8_mode", 1},
+                 {"configure_locale", 0},
+                 {"parse_argv", 0},
+                 {"install_signal_handlers", 0},
+                 {"configure_c_stdio", 0},
+                 {"safe_path", 1}};
   bool ok = init != nullptr;
-  for (const auto& number : numbers) ok = ok && PyInitConfig_SetInt(init, number.name, number.value) == 0;
+  for (const auto& number : numbers)
+    ok = ok && PyInitConfig_SetInt(init, number.name, number.value) == 0;
   ok = ok && PyInitConfig_SetStr(init, "program_name", config.program_name.c_str()) == 0;
   char empty[] = "";
   char* arguments[] = {empty};
@@ -71,7 +80,8 @@ bool StartFromInitConfig(const InterpreterConfig& config, bridge::Failure* failu
   return ok;
 }
 
-// Loads the package from its folder without adding the folder to sys.path, where it could shadow the user's.
+// Loads the package from its folder without adding the folder to sys.path, where it could shadow
+// the user's.
 constexpr char kBootstrap[] = R"(
 def load(path):
     import importlib.util, sys
@@ -88,8 +98,8 @@ bool LoadPackage(const GilHeld& gil, const InterpreterConfig& config) {
   const Owned builtins = Owned::Steal(PyImport_ImportModule("builtins"));
   const Owned key = Text(gil, "__builtins__");
   if (!builtins || PyDict_SetItem(globals.get(), key.get(), builtins.get()) != 0) return false;
-  const Owned ran =
-      Owned::Steal(PyRun_StringFlags(kBootstrap, Py_file_input, globals.get(), globals.get(), nullptr));
+  const Owned ran = Owned::Steal(
+      PyRun_StringFlags(kBootstrap, Py_file_input, globals.get(), globals.get(), nullptr));
   const Owned name = Text(gil, "load");
   if (!ran) return false;
   const Borrowed load = PyDict_GetItemWithError(globals.get(), name.get());
@@ -101,7 +111,8 @@ bool LoadPackage(const GilHeld& gil, const InterpreterConfig& config) {
 }
 
 bool IsPythonHandler(const struct sigaction& action) {
-  if ((action.sa_flags & SA_SIGINFO) == 0 && (action.sa_handler == SIG_DFL || action.sa_handler == SIG_IGN)) {
+  if ((action.sa_flags & SA_SIGINFO) == 0 &&
+      (action.sa_handler == SIG_DFL || action.sa_handler == SIG_IGN)) {
     return false;
   }
   Dl_info info;

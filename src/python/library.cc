@@ -55,8 +55,8 @@ const char* FillTable(void* handle) {
 
 const LibraryInfo& Library() { return Bound(); }
 
-bool LoadLibrary(const std::vector<std::string>& candidates, const std::string& version, LibraryInfo* info,
-                 bridge::Failure* failure) {
+bool LoadLibrary(const std::vector<std::string>& candidates, const std::string& version,
+                 LibraryInfo* info, bridge::Failure* failure) {
   std::string tried;
   for (const std::string& candidate : candidates) {
     const std::string path = RealPath(candidate);
@@ -74,17 +74,20 @@ bool LoadLibrary(const std::vector<std::string>& candidates, const std::string& 
     LibraryInfo found;
     const std::string text = get_version();
     found.version = text.substr(0, text.find(' '));
-    // The whole version: another build of the same minor may lie beside it, whose standard library differs.
+    // The whole version: another build of the same minor may lie beside it, whose standard library
+    // differs.
     if (found.version != version) {
       tried += "\n  " + candidate + ": is Python " + found.version + ", expected " + version;
       continue;
     }
-    // A second, different libpython in one process silently gives the first one: ask what was really bound.
+    // A second, different libpython in one process silently gives the first one: ask what was
+    // really bound.
     Dl_info real;
-    found.path = dladdr(reinterpret_cast<void*>(get_version), &real) != 0 ? RealPath(real.dli_fname) : path;
+    found.path =
+        dladdr(reinterpret_cast<void*>(get_version), &real) != 0 ? RealPath(real.dli_fname) : path;
     if (found.path != path) {
-      *failure = {"ERR_PYTHON_MISMATCH",
-                  "expected Python from " + path + ", but this process has already loaded " + found.path};
+      *failure = {"ERR_PYTHON_MISMATCH", "expected Python from " + path +
+                                             ", but this process has already loaded " + found.path};
       return false;
     }
     if (const char* missing = FillTable(handle)) {

@@ -42,7 +42,8 @@ bool LoopThread::Start(bridge::Failure* failure) {
       this);
   pthread_attr_destroy(&attributes);
   if (error == 0) return true;
-  *failure = {"ERR_PYTHON_START", std::string("the Python thread could not be started: ") + std::strerror(error)};
+  *failure = {"ERR_PYTHON_START",
+              std::string("the Python thread could not be started: ") + std::strerror(error)};
   return false;
 }
 
@@ -72,10 +73,12 @@ void LoopThread::Run() {
       });
       const Owned notice = MakeFunction(gil, [this](const GilHeld& held, Borrowed arguments) {
         const std::string level = TextOf(held, PyTuple_GetItem(arguments.get(), 0));
-        callbacks_.on_notice(level, Describe(held, PyTuple_GetItem(arguments.get(), 1), "ERR_PYTHON_UNHANDLED"));
+        callbacks_.on_notice(
+            level, Describe(held, PyTuple_GetItem(arguments.get(), 1), "ERR_PYTHON_UNHANDLED"));
         return None();
       });
-      Call(gil, run, {fd.get(), drain_function_.get(), started.get(), notice.get(), loop_name.get()});
+      Call(gil, run,
+           {fd.get(), drain_function_.get(), started.get(), notice.get(), loop_name.get()});
     }
     failure = TakeFailure(gil, "ERR_PYTHON_LOOP");
   }
@@ -110,14 +113,16 @@ void LoopThread::Drain(const GilHeld& gil) {
       callbacks_.on_event(gil, std::move(item.exchange), std::move(item.event));
     }
   });
-  if (more && !Call(gil, call_soon_, {drain_function_.get()})) PyErr_WriteUnraisable(call_soon_.get());
+  if (more && !Call(gil, call_soon_, {drain_function_.get()}))
+    PyErr_WriteUnraisable(call_soon_.get());
 }
 
 Owned LoopThread::CreateFuture(const GilHeld& gil) { return Call(gil, create_future_); }
 
 void LoopThread::WakeFuture(const GilHeld& gil, Borrowed future) {
   const Owned done = CallMethod(gil, future, Names().done);
-  if (done && PyObject_IsTrue(done.get()) == 0) CallMethod(gil, future, Names().set_result, {PyNone()});
+  if (done && PyObject_IsTrue(done.get()) == 0)
+    CallMethod(gil, future, Names().set_result, {PyNone()});
   if (PyErr_Occurred() != nullptr) PyErr_WriteUnraisable(future.get());
 }
 
@@ -151,7 +156,8 @@ void LoopThread::Submit(const GilHeld& gil, Owned coroutine,
     }
     return None();
   });
-  if (coroutine && CallFunction(gil, "node_asgi.loop", "submit", {coroutine.get(), finished.get()})) return;
+  if (coroutine && CallFunction(gil, "node_asgi.loop", "submit", {coroutine.get(), finished.get()}))
+    return;
   done(gil, Owned());
   PyErr_Clear();
 }

@@ -1,6 +1,6 @@
-// The one Python thread: starts the interpreter, runs the asyncio loop, and handles what other threads post.
-// Thread: Post any; everything that takes a GilHeld the Python thread. Owner: host/runtime, which leaks it on
-// purpose. Teardown: none; the thread is parked with the process.
+// The one Python thread: starts the interpreter, runs the asyncio loop, and handles what other
+// threads post. Thread: Post any; everything that takes a GilHeld the Python thread. Owner:
+// host/runtime, which leaks it on purpose. Teardown: none; the thread is parked with the process.
 #ifndef NODE_ASGI_PYTHON_LOOP_THREAD_H_
 #define NODE_ASGI_PYTHON_LOOP_THREAD_H_
 
@@ -24,7 +24,8 @@ struct LoopItem {
   bridge::RefPtr<bridge::Exchange> exchange{};
   bridge::RequestEvent event{};
   std::function<void(const GilHeld&)> call{};
-  std::function<void(const bridge::Failure&)> refused{};  // instead of `call`, when Python never came up
+  std::function<void(const bridge::Failure&)>
+      refused{};  // instead of `call`, when Python never came up
 };
 
 class LoopThread {
@@ -33,8 +34,10 @@ class LoopThread {
     // Makes what the layers above need in Python. False with a Python error set.
     std::function<bool(const GilHeld&)> prepare;
     // Each exchange event. Python thread.
-    std::function<void(const GilHeld&, bridge::RefPtr<bridge::Exchange>, bridge::RequestEvent)> on_event;
-    // The loop runs, or nothing ever will (failure set). Python thread, GIL held only without a failure.
+    std::function<void(const GilHeld&, bridge::RefPtr<bridge::Exchange>, bridge::RequestEvent)>
+        on_event;
+    // The loop runs, or nothing ever will (failure set). Python thread, GIL held only without a
+    // failure.
     std::function<void(const bridge::Failure*)> on_started;
     // Something escaped to the loop: an exception nobody awaits. `level` is 'error' or 'warning'.
     std::function<void(const std::string& level, bridge::Failure)> on_notice;
@@ -59,21 +62,23 @@ class LoopThread {
   // Wakes whoever waits for the Future; harmless when it is done or cancelled.
   static void WakeFuture(const GilHeld& gil, Borrowed future);
 
-  // An asyncio.Task that runs `coroutine` in a fresh copy of the loop's context. From 3.12 its first step has
-  // run when this returns. Honours a task factory that the app set.
+  // An asyncio.Task that runs `coroutine` in a fresh copy of the loop's context. From 3.12 its
+  // first step has run when this returns. Honours a task factory that the app set.
   Owned CreateTask(const GilHeld& gil, Borrowed coroutine);
 
   // Calls function(*arguments) on the loop after `seconds`. Returns the TimerHandle.
   Owned CallLater(const GilHeld& gil, double seconds, Borrowed function);
 
-  // Control plane: asyncio.run_coroutine_threadsafe with a watched future. `done` gets the result, or null
-  // with the Python error set.
-  void Submit(const GilHeld& gil, Owned coroutine, std::function<void(const GilHeld&, Owned result)> done);
+  // Control plane: asyncio.run_coroutine_threadsafe with a watched future. `done` gets the result,
+  // or null with the Python error set.
+  void Submit(const GilHeld& gil, Owned coroutine,
+              std::function<void(const GilHeld&, Owned result)> done);
 
   // Flushes the sink at the end of this batch of the loop's work.
   void FlushLater(const GilHeld& gil, std::shared_ptr<bridge::ResponseSink> sink);
-  // Flushes what has waited since the call before. False once nothing has waited for a while: the caller stops
-  // calling, and on_flush_pending asks for it again. The deadline thread calls it at a steady pace.
+  // Flushes what has waited since the call before. False once nothing has waited for a while: the
+  // caller stops calling, and on_flush_pending asks for it again. The deadline thread calls it at a
+  // steady pace.
   bool FlushIfStale();
 
  private:

@@ -1,6 +1,7 @@
 // Python types whose instances hold a C++ struct, without knowing PyObject's layout.
-// The struct stands behind the object head, whose size is read from object.__basicsize__ at run time.
-// Thread: the Python thread. Teardown: types are leaked on purpose; instances free into a small list.
+// The struct stands behind the object head, whose size is read from object.__basicsize__ at run
+// time. Thread: the Python thread. Teardown: types are leaked on purpose; instances free into a
+// small list.
 #ifndef NODE_ASGI_PYTHON_NATIVE_TYPE_H_
 #define NODE_ASGI_PYTHON_NATIVE_TYPE_H_
 
@@ -14,7 +15,8 @@ namespace node_asgi::python {
 template <class T>
 class NativeType {
  public:
-  // `slots` ends before the dealloc slot and the terminator: both are added here. `flags` beside the default.
+  // `slots` ends before the dealloc slot and the terminator: both are added here. `flags` beside
+  // the default.
   static bool Define(const GilHeld& gil, const char* name, std::initializer_list<PyType_Slot> slots,
                      unsigned long flags = 0) {
     const size_t head = HeadSize(gil);
@@ -33,7 +35,8 @@ class NativeType {
 
   // object.__basicsize__, rounded up to T's alignment; 0 with a Python error set.
   static size_t HeadSize(const GilHeld& gil) {
-    const Owned size = GetAttribute(gil, reinterpret_cast<PyObject*>(PyBaseObject_Type), "__basicsize__");
+    const Owned size =
+        GetAttribute(gil, reinterpret_cast<PyObject*>(PyBaseObject_Type), "__basicsize__");
     const long bytes = size ? PyLong_AsLong(size.get()) : 0;
     const size_t step = alignof(T);
     return bytes <= 0 ? 0 : (static_cast<size_t>(bytes) + step - 1) / step * step;
@@ -47,7 +50,9 @@ class NativeType {
     return Owned::Steal(PyObject_Init(static_cast<PyObject*>(memory), type_));
   }
 
-  static T& Of(PyObject* self) { return *reinterpret_cast<T*>(reinterpret_cast<char*>(self) + head_); }
+  static T& Of(PyObject* self) {
+    return *reinterpret_cast<T*>(reinterpret_cast<char*>(self) + head_);
+  }
   static PyTypeObject* type() { return type_; }
 
  private:

@@ -133,7 +133,8 @@ PyObject* Self(PyObject* self) {
 
 PyObject* SelfMethod(PyObject* self, PyObject*) { return Self(self); }
 
-// inspect.getcoroutinestate(), which anyio calls for the tasks of a cancelled scope, reads cr_* attributes.
+// inspect.getcoroutinestate(), which anyio calls for the tasks of a cancelled scope, reads cr_*
+// attributes.
 PyObject* AwaitableGetAttribute(PyObject* self, PyObject* name) {
   const GilHeld gil = GilHeld::FromPython();
   const std::string text = TextOf(gil, name);
@@ -157,7 +158,8 @@ PyObject* OperationVectorcall(PyObject* self, PyObject* const* arguments, size_t
                      std::to_string(count + named));
   }
   Owned argument = operation.arity == 1 ? Owned::Borrow(arguments[0]) : Owned();
-  return AwaitableType::New(gil, *operation.source, operation.operation, std::move(argument)).Release();
+  return AwaitableType::New(gil, *operation.source, operation.operation, std::move(argument))
+      .Release();
 }
 
 // For CPython 3.8, whose type specs cannot declare vectorcall.
@@ -186,26 +188,33 @@ void* Slot(Function function) {
 bool DefineAwaitables(const GilHeld& gil) {
   const bool has_send_slot = PyIter_Send != nullptr;
   const PyType_Slot common[] = {
-      {Py_am_await, Slot(&Self)},           {Py_tp_iter, Slot(&Self)},
-      {Py_tp_iternext, Slot(&AwaitableNext)}, {Py_tp_methods, awaitable_methods},
-      {Py_tp_getattro, Slot(&AwaitableGetAttribute)}, {Py_am_send, Slot(&AwaitableSend)},
+      {Py_am_await, Slot(&Self)},
+      {Py_tp_iter, Slot(&Self)},
+      {Py_tp_iternext, Slot(&AwaitableNext)},
+      {Py_tp_methods, awaitable_methods},
+      {Py_tp_getattro, Slot(&AwaitableGetAttribute)},
+      {Py_am_send, Slot(&AwaitableSend)},
   };
   const bool defined =
       has_send_slot
-          ? AwaitableType::Define(gil, "node_asgi.Awaitable",
-                                  {common[0], common[1], common[2], common[3], common[4], common[5]})
+          ? AwaitableType::Define(
+                gil, "node_asgi.Awaitable",
+                {common[0], common[1], common[2], common[3], common[4], common[5]})
           : AwaitableType::Define(gil, "node_asgi.Awaitable",
                                   {common[0], common[1], common[2], common[3], common[4]});
   if (!defined) return false;
 
   const size_t head = OperationType::HeadSize(gil);
   operation_members[0] = {"__vectorcalloffset__", Py_T_PYSSIZET,
-                          static_cast<Py_ssize_t>(head + offsetof(Operation, vectorcall)), Py_READONLY, nullptr};
+                          static_cast<Py_ssize_t>(head + offsetof(Operation, vectorcall)),
+                          Py_READONLY, nullptr};
   return PyObject_VectorcallDict != nullptr
-             ? OperationType::Define(gil, "node_asgi.Operation",
-                                     {{Py_tp_call, Slot(&OperationCall)}, {Py_tp_members, operation_members}},
-                                     Py_TPFLAGS_HAVE_VECTORCALL)
-             : OperationType::Define(gil, "node_asgi.Operation", {{Py_tp_call, Slot(&OperationCall)}});
+             ? OperationType::Define(
+                   gil, "node_asgi.Operation",
+                   {{Py_tp_call, Slot(&OperationCall)}, {Py_tp_members, operation_members}},
+                   Py_TPFLAGS_HAVE_VECTORCALL)
+             : OperationType::Define(gil, "node_asgi.Operation",
+                                     {{Py_tp_call, Slot(&OperationCall)}});
 }
 
 Owned MakeOperation(const GilHeld& gil, AwaitSource& source, int operation, int arity) {

@@ -13,7 +13,8 @@ namespace node_asgi::python {
 // A reference that somebody else keeps alive for as long as this is used.
 class Borrowed {
  public:
-  Borrowed(PyObject* object) : object_(object) {}  // NOLINT(runtime/explicit): C API results are borrowed
+  Borrowed(PyObject* object)
+      : object_(object) {}  // NOLINT(runtime/explicit): C API results are borrowed
   PyObject* get() const { return object_; }
   explicit operator bool() const { return object_ != nullptr; }
 
