@@ -41,8 +41,10 @@ add_library(node_asgi MODULE ${addon_sources})
 set_target_properties(node_asgi PROPERTIES PREFIX "" SUFFIX ".node")
 # Node's headers come before the system's, whose libuv may be an older one.
 target_include_directories(node_asgi SYSTEM BEFORE PRIVATE "${NODE_INCLUDE_DIR}" "${NODE_ADDON_API_DIR}")
+# The last: a worker that is being terminated cannot take an exception; it is dropped instead of aborting Node.
 target_compile_definitions(node_asgi PRIVATE
-  NAPI_VERSION=8 NAPI_CPP_EXCEPTIONS NODE_ADDON_API_DISABLE_DEPRECATED)
+  NAPI_VERSION=8 NAPI_CPP_EXCEPTIONS NODE_ADDON_API_DISABLE_DEPRECATED
+  NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS)
 target_link_libraries(node_asgi PRIVATE node_asgi_core)
 if(APPLE)
   target_link_options(node_asgi PRIVATE -undefined dynamic_lookup)

@@ -237,7 +237,6 @@ class PythonHandler extends EventEmitter {
       this.#checkSize(read.body);
       let settle = resolve;
       let fail = reject;
-      let receiver;
       if (signal) {
         const abort = () => receiver.abort(signal.reason);
         signal.addEventListener('abort', abort, { once: true });
@@ -252,7 +251,7 @@ class PythonHandler extends EventEmitter {
           reject(error);
         };
       }
-      receiver = makeReceiver(settle, fail);
+      const receiver = makeReceiver(settle, fail);
       const start = () => {
         if (signal?.aborted) return;
         this.#start(read, scope ?? read.scope, receiver, receiver.duplex === true);

@@ -63,7 +63,6 @@ function splitUrl(url) {
 
 /** Percent-encodes what a request line cannot carry; escapes that are there already stay. @param {string} text */
 function encodeTarget(text) {
-  // eslint-disable-next-line no-control-regex -- what a request line cannot carry
   return text.replace(/[^\x21-\x7e]+/g, (run) => encodeURIComponent(run.toWellFormed?.() ?? run));
 }
 

@@ -83,10 +83,10 @@ void JsMailbox::OnWake() {
   // Held: JavaScript may close the mailbox in the middle of a batch.
   const std::shared_ptr<Js> js = js_;
   if (!js) return;
-  const Napi::HandleScope scope(js->env);
   in_batch_ = true;
   // An environment that is being terminated refuses to make values: its batch is lost with it.
   try {
+    const Napi::HandleScope scope(js->env);
     const bool more = mailbox_.Drain([this, &js](bridge::ResponseEvent event) {
       if (!event.exchange) {
         js->writer.Add(js->env, event, 0);
