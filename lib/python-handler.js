@@ -205,8 +205,9 @@ class PythonHandler extends EventEmitter {
   stats() {
     const { total, failed, inFlight } = this.#native?.stats() ?? { total: 0, failed: 0, inFlight: 0 };
     const { bytesIn, bytesOut } = this.#owner;
-    const wakeups = { python: binding.runtimeInfo().wakeups, node: hub.mailbox.wakeups() };
-    return { inFlight, total, failed, bytesIn, bytesOut, wakeups, gilOnJsThread: 0 };
+    const { wakeups: python, gilOnJsThread } = binding.runtimeInfo();
+    const wakeups = { python, node: hub.mailbox.wakeups() };
+    return { inFlight, total, failed, bytesIn, bytesOut, wakeups, gilOnJsThread };
   }
 
   /** Finds Python and starts to load the app; once. */

@@ -107,6 +107,16 @@ void HttpCycle::Disconnect(const GilHeld& gil) {
   if (!cancel || !host_->loop().CallLater(gil, delay / 1000.0, cancel)) PyErr_Clear();
 }
 
+void HttpCycle::Close(const GilHeld& gil) {
+  caller_waits_ = !response_.ended();
+  Disconnect(gil);
+}
+
+void HttpCycle::Abandon(const GilHeld&) {
+  if (!std::exchange(caller_waits_, false)) return;
+  Fail({"ERR_ASGI_CLOSED", "the handler was closed before the app had answered"});
+}
+
 void HttpCycle::Cancel(const GilHeld& gil) {
   if (task_ && !CallMethod(gil, task_, Names().cancel)) PyErr_WriteUnraisable(task_.get());
 }
@@ -300,6 +310,7 @@ void HttpCycle::OnAppSuspended(const GilHeld& gil) {
 }
 
 void HttpCycle::Fail(Failure failure) {
+  host_->OnCycleFailed();
   ResponseEvent event{Kind::kFailed};
   event.failure = std::make_unique<Failure>(std::move(failure));
   Post(std::move(event), Urgency::kNow);
@@ -337,6 +348,7 @@ void HttpCycle::OnAppEnded(const GilHeld& gil, Owned result, Owned exception) {
                   {"ERR_ASGI_RETURN_VALUE", "expected the app to return None, got " +
                                                 TextOf(gil, GetAttribute(gil, type, "__name__"))});
   }
+  Abandon(gil);
   WakeAll(gil, &receive_waiters_);
   WakeAll(gil, &send_waiters_);
   const bridge::RefPtr<HttpCycle> self(this);

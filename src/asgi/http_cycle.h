@@ -35,6 +35,8 @@ class HttpCycleHost : public bridge::ExchangePeer {
   // Requests that the application has taken in, those that still wait in the mailbox included.
   virtual size_t in_flight() const = 0;
   virtual void OnCycleEnded(const python::GilHeld& gil, HttpCycle& cycle) = 0;
+  // The request ends without a whole response.
+  virtual void OnCycleFailed() = 0;
   // An exception or protocol error that no caller is waiting for any more.
   virtual void Report(const std::string& level, bridge::Failure failure) = 0;
 };
@@ -74,6 +76,7 @@ class HttpCycle final : public bridge::ExchangePeer,
   void UnrefSource() override { bridge::RefPtr<HttpCycle>::AdoptRaw(this); }
   void RefOwner() override { (void)bridge::RefPtr<HttpCycle>(this).ReleaseRaw(); }
   void UnrefOwner() override { bridge::RefPtr<HttpCycle>::AdoptRaw(this); }
+  void Disconnect(const python::GilHeld& gil);
   void OnAppSuspended(const python::GilHeld& gil) override;
   void OnAppEnded(const python::GilHeld& gil, python::Owned result,
                   python::Owned exception) override;
@@ -111,6 +114,7 @@ class HttpCycle final : public bridge::ExchangePeer,
   bridge::FlowWindow window_;
   std::vector<python::Owned> send_waiters_;
   python::Owned head_timer_;
+  bool caller_waits_ = false;  // closed by this side, so the caller still has to hear of it
 };
 
 }  // namespace node_asgi::asgi

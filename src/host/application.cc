@@ -171,13 +171,11 @@ void Application::Stop(const GilHeld& gil, std::chrono::milliseconds timeout,
   });
   const auto for_each = [self](void (asgi::HttpCycle::*action)(const GilHeld&)) {
     return [self, action](const GilHeld& held, Borrowed) {
-      std::vector<RefPtr<asgi::HttpCycle>> cycles;
-      for (asgi::HttpCycle* cycle : self->cycles_) cycles.emplace_back(cycle);
-      for (const auto& cycle : cycles) ((*cycle).*action)(held);
+      for (const auto& cycle : self->Cycles()) ((*cycle).*action)(held);
       return Owned::Borrow(PyNone());
     };
   };
-  const Owned tell = MakeFunction(gil, for_each(&asgi::HttpCycle::Disconnect));
+  const Owned tell = MakeFunction(gil, for_each(&asgi::HttpCycle::Close));
   const Owned cancel = MakeFunction(gil, for_each(&asgi::HttpCycle::Cancel));
   const Owned seconds =
       Owned::Steal(PyFloat_FromDouble(static_cast<double>(timeout.count()) / 1000.0));
@@ -192,7 +190,14 @@ void Application::Stop(const GilHeld& gil, std::chrono::milliseconds timeout,
   });
 }
 
+std::vector<RefPtr<asgi::HttpCycle>> Application::Cycles() const {
+  std::vector<RefPtr<asgi::HttpCycle>> cycles;
+  for (asgi::HttpCycle* cycle : cycles_) cycles.emplace_back(cycle);
+  return cycles;
+}
+
 void Application::FinishStop(const GilHeld& gil, const std::string& report) {
+  for (const auto& cycle : Cycles()) cycle->Abandon(gil);
   state_ = State::kStopped;
   stop_report_ = report;
   app_.Reset();

@@ -60,6 +60,7 @@ class Application final : public asgi::HttpCycleHost {
   int cancel_on_disconnect() const override { return options_.cancel_on_disconnect; }
   size_t in_flight() const override { return admitted.load(std::memory_order_relaxed); }
   void OnCycleEnded(const python::GilHeld& gil, asgi::HttpCycle& cycle) override;
+  void OnCycleFailed() override { failed.fetch_add(1); }
   void Report(const std::string& level, bridge::Failure failure) override;
 
   // Any thread.
@@ -76,6 +77,7 @@ class Application final : public asgi::HttpCycleHost {
   void Begin(const python::GilHeld& gil, bridge::RefPtr<bridge::Exchange> exchange);
   void Admit(const python::GilHeld& gil, const bridge::RefPtr<bridge::Exchange>& exchange);
   void Refuse(bridge::Exchange& exchange, bridge::Failure failure);
+  std::vector<bridge::RefPtr<asgi::HttpCycle>> Cycles() const;
   void FinishStop(const python::GilHeld& gil, const std::string& report);
 
   Runtime& runtime_;

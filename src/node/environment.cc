@@ -6,6 +6,7 @@
 #include "bridge/live_count.h"
 #include "host/runtime.h"
 #include "node/js_error.h"
+#include "python/gil.h"
 
 namespace node_asgi::node {
 namespace {
@@ -36,13 +37,14 @@ Napi::Value StopRuntime(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), host::Runtime::Get().StopBlocking(timeout));
 }
 
-// runtimeInfo() -> {library, version, wakeups}
+// runtimeInfo() -> {library, version, wakeups, gilOnJsThread}
 Napi::Value RuntimeInfo(const Napi::CallbackInfo& info) {
   const python::LibraryInfo library = host::Runtime::Get().library();
   Napi::Object result = Napi::Object::New(info.Env());
   result.Set("library", library.path);
   result.Set("version", library.version);
   result.Set("wakeups", static_cast<double>(host::Runtime::Get().wakeups()));
+  result.Set("gilOnJsThread", static_cast<double>(python::GilClaimsOnJsThreads()));
   return result;
 }
 

@@ -5,6 +5,7 @@
 #include "host/dispatcher.h"
 #include "host/runtime.h"
 #include "node/request_reader.h"
+#include "python/gil.h"
 
 namespace node_asgi::node {
 
@@ -19,6 +20,7 @@ JsMailbox::Js::Js(Napi::Env in, Napi::Function function)
 
 JsMailbox::JsMailbox(Napi::Env env, Napi::Function on_batch)
     : js_(std::make_shared<Js>(env, on_batch)), async_(new uv_async_t), mailbox_(*this) {
+  python::MarkJsThread();
   uv_loop_t* loop = nullptr;
   napi_get_uv_event_loop(env, &loop);
   uv_async_init(loop, async_,

@@ -3,6 +3,8 @@
 #ifndef NODE_ASGI_PYTHON_GIL_H_
 #define NODE_ASGI_PYTHON_GIL_H_
 
+#include <cstdint>
+
 namespace node_asgi::python {
 
 class GilHeld {
@@ -17,6 +19,11 @@ class GilHeld {
  private:
   GilHeld() = default;
 };
+
+// Declares that the calling thread runs JavaScript and must never hold the GIL.
+void MarkJsThread();
+// How often a thread marked so has claimed it. Anything but 0 is a bug: stats().gilOnJsThread shows it.
+uint64_t GilClaimsOnJsThreads();
 
 }  // namespace node_asgi::python
 
