@@ -1,0 +1,336 @@
+/// <reference types="node" />
+
+import type { EventEmitter } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import type { Duplex } from 'node:stream';
+
+/** Options of PythonHandler. Anything else than these names and values throws `ERR_ASGI_OPTION`. */
+export interface PythonHandlerOptions {
+  /** The app as `module:attribute`; attributes may be dotted, and `module:factory()` calls a factory. Default `'main:app'`. */
+  target?: string;
+  /** Another name for `target`. */
+  appTarget?: string;
+  /** The folder that comes first on Python's `sys.path`. Default `process.cwd()`. */
+  docroot?: string;
+  /** The interpreter or venv folder to use, and no other. Default: searched, see README.md. */
+  python?: string;
+  /** Whether the app has a lifespan; `'auto'` serves an app that raises before it has received anything. Default `'auto'`. */
+  lifespan?: 'auto' | 'on' | 'off';
+  /** ASGI's `root_path`. Default: where Express has mounted the middleware, otherwise `''`. */
+  rootPath?: string;
+  /** The event loop: `'asyncio'`, `'uvloop'`, or `'module:factory'`; `'auto'` is uvloop when it is installed. Default `'auto'`. */
+  loop?: 'auto' | 'asyncio' | 'uvloop' | (string & {});
+  /** Milliseconds for the app to start its response, then 504 and its task is cancelled; 0 is no limit. Default `0`. */
+  startTimeout?: number;
+  /** Milliseconds for the app to finish its response, then its task is cancelled; 0 is no limit. Default `0`. */
+  responseTimeout?: number;
+  /** Milliseconds for the whole of `close()`. Default `5000`. */
+  shutdownTimeout?: number;
+  /** Requests at the same time; more are answered 503 at once; 0 is no limit. Default `0`. */
+  maxConcurrency?: number;
+  /** Bytes of a request body; more is answered 413; 0 is no limit. Default `0`. */
+  maxBodyBytes?: number;
+  /** Bytes under way per request and direction before the sender has to wait. Default `65536`. */
+  highWaterMark?: number;
+  /** Milliseconds after which the task of a client that has left is cancelled; `true` is at once. Default `false`. */
+  cancelOnDisconnect?: boolean | number;
+  /** What the app finds as `scope["extensions"]["node"]`, as JSON carries it. Default: none. */
+  scope?: Record<string, unknown>;
+  /** Whether a 500 shows the traceback to the client. Default `process.env.NODE_ENV === 'development'`. */
+  debug?: boolean;
+  /** Whether Python's extension modules keep to their own libraries instead of those inside Node. Default `'auto'`. */
+  nativeSymbols?: 'auto' | 'isolated' | 'shared';
+  /** The ASGI HTTP version told to the app; with `'2.3'`, `send()` does nothing once the client has left, instead of raising. Default `'2.5'`. */
+  specVersion?: '2.5' | '2.3';
+}
+
+/** What `Headers` is made of. */
+export type HeadersInit =
+  | Headers
+  | Iterable<readonly [string, string]>
+  | Readonly<Record<string, string | readonly string[] | undefined>>;
+
+/** Header fields: names in any case, in order, repeated fields kept apart. */
+export class Headers implements Iterable<[string, string]> {
+  constructor(init?: HeadersInit | null);
+  /** Number of different names. */
+  readonly size: number;
+  /** The last value. */
+  get(name: string): string | undefined;
+  /** Every value, in order. */
+  getAll(name: string): string[];
+  /** Every value, joined by commas. */
+  getLine(name: string): string | undefined;
+  /** Every value of `set-cookie`. */
+  getSetCookie(): string[];
+  has(name: string): boolean;
+  /** Replaces every value of a name. */
+  set(name: string, value: string | readonly string[]): this;
+  /** Adds a field beside those of the same name. */
+  add(name: string, value: string): this;
+  /** Removes every value of a name; tells whether there was one. */
+  delete(name: string): boolean;
+  clear(): void;
+  /** Each field by itself: lower-cased name and value. */
+  entries(): IterableIterator<[string, string]>;
+  /** Each name once. */
+  keys(): IterableIterator<string>;
+  /** The comma-joined values of each name. */
+  values(): IterableIterator<string>;
+  forEach(callback: (value: string, name: string, headers: Headers) => void): void;
+  [Symbol.iterator](): IterableIterator<[string, string]>;
+  /** An object whose repeated names are arrays: what `res.writeHead()` and Fastify's `reply.headers()` take. */
+  toJSON(): Record<string, string | string[]>;
+}
+
+/** A request body that is there as a whole. */
+export type WholeBody = string | NodeJS.ArrayBufferView | ArrayBuffer;
+
+/** A request body: whole, or as a stream. */
+export type Body = WholeBody | AsyncIterable<string | Uint8Array> | ReadableStream<Uint8Array>;
+
+/** A request in its parts. */
+export interface RequestInit {
+  /** Default `'GET'`. */
+  method?: string;
+  /** A path with its query, or an absolute URL. */
+  url: string | URL;
+  headers?: HeadersInit | null;
+  body?: Body | null;
+  /** The connection that tells the app's `client`, `server` and `scheme`. */
+  socket?: object;
+  /** Default: option `rootPath`. */
+  rootPath?: string;
+  /** Added to option `scope`. */
+  scope?: Record<string, unknown>;
+}
+
+/** A request to hand to PythonHandler; a plain object with the same members is as good. */
+export class Request {
+  constructor(init: RequestInit);
+  method: string;
+  url: string | URL;
+  headers: Headers;
+  body: Body | null;
+  socket: object | undefined;
+  rootPath: string | undefined;
+  scope: Record<string, unknown> | undefined;
+  /** The path without the query. */
+  readonly path: string;
+  toJSON(): { method: string; url: string | URL; headers: Record<string, string | string[]> };
+}
+
+/** Whatever describes a request: parts, what Node's servers, Express and Fastify (`request.raw`) give, or a web `Request`. */
+export type RequestLike = Request | RequestInit | IncomingMessage | Http2ServerRequest | globalThis.Request;
+
+/** A whole response. */
+export class Response {
+  constructor(init?: {
+    status?: number;
+    headers?: HeadersInit | null;
+    body?: Buffer | string;
+    log?: string;
+    exception?: Error | string;
+  });
+  status: number;
+  get headers(): Headers;
+  set headers(value: HeadersInit);
+  get body(): Buffer;
+  set body(value: Buffer | string);
+  /** Fields after the body. */
+  trailers: Headers;
+  log: string | undefined;
+  exception: Error | string | undefined;
+  /** The body as UTF-8 text. */
+  text(): string;
+  /** The body parsed as JSON. */
+  json<T = any>(): T;
+  toJSON(): { status: number; headers: Record<string, string | string[]>; body: string };
+  /** Answers a Node request with this response. */
+  send<R extends ServerResponse>(res: R): R;
+}
+
+/**
+ * A response as it arrives: a stream of its body. When the app breaks off, the stream is destroyed with the PythonError.
+ * With `duplex: true`, the request body is what is written to it.
+ */
+export class ResponseStream extends Duplex {
+  private constructor();
+  readonly status: number;
+  readonly headers: Headers;
+  /** Fields after the body. */
+  readonly trailers: Headers;
+  /** The next piece of the body; null at its end. */
+  next(): Promise<Buffer | null>;
+  /** Answers a Node request with this response. */
+  send<R extends ServerResponse>(res: R): R;
+  [Symbol.asyncIterator](): NodeJS.AsyncIterator<Buffer>;
+}
+
+/** Codes of errors that say something about Python. */
+export type PythonErrorCode =
+  | 'ERR_PYTHON_NOT_FOUND'
+  | 'ERR_PYTHON_UNUSABLE'
+  | 'ERR_PYTHON_NO_SHARED_LIBRARY'
+  | 'ERR_PYTHON_LIBRARY'
+  | 'ERR_PYTHON_MISMATCH'
+  | 'ERR_PYTHON_START'
+  | 'ERR_PYTHON_LOOP'
+  | 'ERR_PYTHON_EXCEPTION'
+  | 'ERR_PYTHON_UNHANDLED'
+  | 'ERR_PYTHON_SIGNAL_HANDLER';
+
+/** Codes of errors that say something about the app, a request or an option. */
+export type AsgiErrorCode =
+  | 'ERR_ASGI_BINARY'
+  | 'ERR_ASGI_OPTION'
+  | 'ERR_ASGI_TARGET'
+  | 'ERR_ASGI_MODULE_NOT_FOUND'
+  | 'ERR_ASGI_APP_NOT_FOUND'
+  | 'ERR_ASGI_STARTUP'
+  | 'ERR_ASGI_LIFESPAN'
+  | 'ERR_ASGI_REQUEST'
+  | 'ERR_ASGI_BODY_CONSUMED'
+  | 'ERR_ASGI_BODY_TOO_LARGE'
+  | 'ERR_ASGI_NO_RESPONSE'
+  | 'ERR_ASGI_INCOMPLETE_RESPONSE'
+  | 'ERR_ASGI_RETURN_VALUE'
+  | 'ERR_ASGI_TIMEOUT'
+  | 'ERR_ASGI_BUSY'
+  | 'ERR_ASGI_CLOSED';
+
+export type ErrorCode = PythonErrorCode | AsgiErrorCode;
+
+/** Every code, the HTTP status that `listener()` answers with for it, and what it means. */
+export const codes: Readonly<Record<ErrorCode, { readonly status: number; readonly about: string }>>;
+
+/** An error of the library or of the app's Python. */
+export class NodeAsgiError extends Error {
+  protected constructor();
+  readonly code: ErrorCode;
+  /** The HTTP status that `listener()` answers with for this error. */
+  readonly status: number;
+}
+
+/** One line of a Python traceback. */
+export interface PythonFrame {
+  file: string;
+  line: number;
+  function: string;
+}
+
+/** An exception that Python raised. */
+export class PythonError extends NodeAsgiError {
+  private constructor();
+  /** The type, with its module unless that is `builtins`. */
+  readonly pythonType: string;
+  /** What `str()` of the exception says. */
+  readonly pythonMessage: string;
+  /** The traceback as Python prints it. */
+  readonly traceback: string;
+  /** The traceback's lines, outermost first. */
+  readonly frames: PythonFrame[];
+  /** The members of an ExceptionGroup. */
+  readonly errors: PythonError[];
+  /** `__cause__` or `__context__`. */
+  readonly cause?: PythonError;
+}
+
+/** The Python that this process runs, and why it is this one. */
+export interface PythonInfo {
+  /** As `'3.11.2'`. */
+  version: string;
+  executable: string;
+  prefix: string;
+  basePrefix: string;
+  isVenv: boolean;
+  /** The shared library that was loaded. */
+  libpython: string;
+  source: 'option' | 'NODE_ASGI_PYTHON' | 'VIRTUAL_ENV' | 'venv' | 'CONDA_PREFIX' | 'PATH';
+  chosenBecause: string;
+  /** What was tried before, and why it was not taken. */
+  rejected: { candidate: string; source: string; reason: string }[];
+}
+
+export interface HandlerStats {
+  /** Requests that the app is working on. */
+  inFlight: number;
+  /** Requests that were handed to the app. */
+  total: number;
+  /** Of these, the ones that ended with an error. */
+  failed: number;
+  /** Bytes of request bodies that came in through `listener()` and `middleware()`. */
+  bytesIn: number;
+  /** Bytes of response bodies that went out through `listener()` and `middleware()`. */
+  bytesOut: number;
+  /** How often either side has woken the other; of the whole process. */
+  wakeups: { python: number; node: number };
+  /** How often the JavaScript thread has waited for Python's global lock: never. */
+  gilOnJsThread: number;
+}
+
+export interface CloseReport {
+  /** Requests that were under way and have ended by themselves. */
+  drained: number;
+  /** Requests that had to be cancelled. */
+  cancelled: number;
+  /** Whether the timeout passed. */
+  timedOut: boolean;
+  /** How lifespan shutdown went: `'complete'`, `'unsupported'`, `'timeout'`, or `'failed…'` with the reason. */
+  lifespan: string;
+}
+
+/** Options of one request. */
+export interface HandleInit {
+  /** Gives the request up: the app sees its client leave. */
+  signal?: AbortSignal;
+  /** Added to option `scope`. */
+  scope?: Record<string, unknown>;
+}
+
+export type Listener = (req: IncomingMessage | Http2ServerRequest, res: ServerResponse | Http2ServerResponse) => void;
+
+export type ConnectMiddleware = (req: IncomingMessage, res: ServerResponse, next: (error?: any) => void) => void;
+
+export interface PythonHandlerEvents {
+  /** An exception that no caller hears of. Without a listener it is printed. */
+  error: [error: NodeAsgiError];
+  /** Something that works, though not as the app may expect. Without a listener it is printed. */
+  warning: [error: NodeAsgiError];
+}
+
+/** Hosts one Python ASGI app in this process. Apps of one process share one Python, each with its own handler. */
+export class PythonHandler extends EventEmitter implements AsyncDisposable {
+  /** Returns at once: Python, the app and its startup are loaded in the background, and requests wait for that. */
+  constructor(options?: PythonHandlerOptions);
+  readonly docroot: string;
+  readonly target: string;
+  /** Ends once the app serves; rejects with what went wrong. */
+  ready(): Promise<PythonInfo>;
+  /** Asks the app and collects its answer. Rejects with a PythonError when the app raises. */
+  handleRequest(request: RequestLike, init?: HandleInit): Promise<Response>;
+  /** Asks the app and ends once its response has started. `duplex`: the request body is written to the result. */
+  handleStream(request: RequestLike, init?: HandleInit & { duplex?: boolean }): Promise<ResponseStream>;
+  /** Blocks this thread until the app has answered: for scripts. The body has to be whole. `timeout` in milliseconds. */
+  handleRequestSync(
+    request: Request | (RequestInit & { body?: WholeBody | null }),
+    init?: { timeout?: number },
+  ): Response;
+  /** For node:http, node:https and node:http2 servers. */
+  listener(): Listener;
+  /** For Express, Connect and their kin. `fallthrough`: a 404 of the app becomes a call of `next()`. */
+  middleware(options?: { fallthrough?: boolean }): ConnectMiddleware;
+  /** Takes no more requests, lets those under way end, and runs the app's shutdown. `timeout` in milliseconds. */
+  close(options?: { timeout?: number }): Promise<CloseReport>;
+  stats(): HandlerStats;
+  /** As `close()`. */
+  [Symbol.asyncDispose](): Promise<void>;
+
+  on<E extends keyof PythonHandlerEvents>(event: E, listener: (...args: PythonHandlerEvents[E]) => void): this;
+  once<E extends keyof PythonHandlerEvents>(event: E, listener: (...args: PythonHandlerEvents[E]) => void): this;
+  off<E extends keyof PythonHandlerEvents>(event: E, listener: (...args: PythonHandlerEvents[E]) => void): this;
+}
+
+/** The Python that this process runs. Throws until a handler is ready. */
+export function pythonInfo(): PythonInfo;
