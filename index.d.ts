@@ -317,6 +317,8 @@ export class PythonHandler extends EventEmitter implements AsyncDisposable {
     request: Request | (RequestInit & { body?: WholeBody | null }),
     init?: { timeout?: number },
   ): Response;
+  /** As the global `fetch()`, answered by the app without a socket. A path is taken as one of `http://localhost`. */
+  fetch(input: string | URL | globalThis.Request, init?: globalThis.RequestInit): Promise<globalThis.Response>;
   /** For node:http, node:https and node:http2 servers. */
   listener(): Listener;
   /** For Express, Connect and their kin. `fallthrough`: a 404 of the app becomes a call of `next()`. */

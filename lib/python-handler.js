@@ -6,6 +6,7 @@ const { isMainThread } = require('node:worker_threads');
 
 const binding = require('./binding');
 const { create, fromFailure, tooLarge } = require('./errors');
+const { fetchFrom } = require('./fetch');
 const { serve } = require('./http');
 const hub = require('./hub');
 const { findInterpreter, findInterpreterSync } = require('./interpreter');
@@ -160,6 +161,16 @@ class PythonHandler extends EventEmitter {
     const answer = this.#native.startSync(head, body, true, this.#extraScope(scope), timeout);
     if (!Array.isArray(answer)) throw fromFailure(answer);
     return Response.fromNative(answer[0], flatHeaders(answer[1]).length > 0 ? answer[1] : '', answer[2]);
+  }
+
+  /**
+   * As the global fetch(), answered by the app without a socket.
+   * @param {string | URL | globalThis.Request} input a path, or an absolute URL
+   * @param {globalThis.RequestInit} [init]
+   * @returns {Promise<globalThis.Response>} with a streaming body
+   */
+  fetch(input, init) {
+    return fetchFrom(this, input, init);
   }
 
   /** A listener for node:http, node:https and node:http2 servers. */

@@ -272,6 +272,16 @@ describe('handleStream', () => {
     await expect(fetchRaw(port, { target: '/' })).rejects.toBeInstanceOf(IncompleteResponse);
   });
 
+  test('an error right behind the start waits until the caller has the stream', async () => {
+    const asked = handlers.error_after_start.handleStream({ url: '/' });
+    // Keeps this thread busy, so that start, body and error arrive together.
+    const until = Date.now() + 50;
+    setImmediate(() => { while (Date.now() < until); });
+    const stream = await asked;
+    const error = await new Promise((resolve) => { stream.once('error', resolve); });
+    expect(error).toMatchObject({ pythonType: 'RuntimeError', pythonMessage: 'the second half is missing' });
+  });
+
   test('makes an app wait that is faster than its reader', async () => {
     const sent = async () => Number((await handlers.stream.handleRequest({ url: '/sent' })).text());
     const stream = await handlers.stream.handleStream({ url: '/?count=1000&size=65536' });

@@ -16,7 +16,7 @@ async function lifecycle(): Promise<void> {
   const report: CloseReport = await handler.close({ timeout: 1000 });
   const counts: [number, number, boolean, string] = [report.drained, report.cancelled, report.timedOut, report.lifespan];
   const stats: HandlerStats = handler.stats();
-  const never: 0 = stats.gilOnJsThread;
+  const never: number = stats.gilOnJsThread;
   const woken: number = stats.wakeups.python + stats.wakeups.node + stats.bytesIn + stats.bytesOut;
   void [versions, counts, never, woken];
   // @ts-expect-error read only
