@@ -15,9 +15,10 @@ const METHODS = ['DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT'];
  *   that somebody else closes
  */
 async function plugin(fastify, options) {
-  const { prefix: _, logLevel: __, logSerializers: ___, handler: given, ...rest } = options;
-  const rootPath = rest.rootPath ?? fastify.prefix;
-  const handler = given ?? new PythonHandler({ ...rest, rootPath });
+  const given = options.handler;
+  const own = { rootPath: fastify.prefix, ...options };
+  for (const name of ['handler', 'prefix', 'logLevel', 'logSerializers']) delete own[name];
+  const handler = given ?? new PythonHandler(own);
   const serve = handler.listener();
 
   if (!given) fastify.addHook('onClose', () => handler.close());
