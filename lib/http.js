@@ -92,24 +92,43 @@ class HttpReceiver {
       next();
       return;
     }
-    this.#writeHead(status, headers);
-    this.#end(body);
+    if (this.#writeHead(status, headers)) this.#end(body);
   }
 
   onStart(status, headers) {
     this.#next = undefined;
-    this.#writeHead(status, headers);
-    // Without this the head would wait for the first body bytes.
-    if (!this.#res.stream) this.#res.flushHeaders();
+    // Without the flush the head would wait for the first body bytes.
+    if (this.#writeHead(status, headers) && !this.#res.stream) this.#res.flushHeaders();
   }
 
+  /** @returns {boolean} whether the response is ours to go on with */
   #writeHead(status, headers) {
-    if (this.#res.headersSent || this.#res.destroyed) return;
+    const res = this.#res;
+    // Destroyed, or answered by somebody else such as a timeout middleware.
+    if (res.destroyed || res.headersSent) {
+      this.#leave();
+      return false;
+    }
     const flat = flatHeaders(headers);
-    this.#res.writeHead(status, this.#res.stream ? forHttp2(flat) : flat);
+    try {
+      res.writeHead(status, res.stream ? forHttp2(flat) : flat);
+      return true;
+    } catch (error) {
+      // Node refuses what the addon let pass: the app's error, never an uncaught one.
+      this.#leave();
+      this.#owner.report(error);
+      answerError(res, error, this.#owner.options.debug);
+      return false;
+    }
+  }
+
+  #leave() {
+    hub.leave(this);
+    this.#done();
   }
 
   onChunk(body) {
+    if (this.#res.destroyed) return;
     const size = sizeOf(body);
     this.#owner.bytesOut += size;
     this.#credit ??= new ResponseCredit(this.#owner.options.highWaterMark);
@@ -133,6 +152,7 @@ class HttpReceiver {
   }
 
   #end(body) {
+    if (this.#res.destroyed) return;
     this.#owner.bytesOut += sizeOf(body);
     // A latin-1 string leaves in one write with the head.
     if (typeof body === 'string') this.#res.end(body, 'latin1');

@@ -289,14 +289,20 @@ class PythonHandler extends EventEmitter {
     const { maxBodyBytes } = this.#options;
     let received = 0;
     try {
-      for await (const piece of source) {
+      // An app may answer before it has read everything: the source is then left alone, because destroying the
+      // request of a server would take the connection with it.
+      const pieces = typeof source.iterator === 'function' ? source.iterator({ destroyOnReturn: false }) : source;
+      for await (const piece of pieces) {
         const chunk = typeof piece === 'string' ? Buffer.from(piece) : piece;
         if (!(chunk instanceof Uint8Array)) {
           throw create('ERR_ASGI_REQUEST', `body: expected chunks of bytes or text, got ${describe(chunk)}`);
         }
         received += chunk.length;
         if (maxBodyBytes > 0 && received > maxBodyBytes) throw tooLarge(maxBodyBytes);
-        if (receiver.slot < 0) return;
+        if (receiver.slot < 0) {
+          source.resume?.();
+          return;
+        }
         await new Promise((done) => receiver.write(chunk, done));
       }
       receiver.endBody();

@@ -107,6 +107,15 @@ class ResponseStream extends Duplex {
     this.trailers = new Headers();
     this.#receiver = receiver;
     this.#credit = new ResponseCredit(receiver.highWaterMark);
+    // An app that fails in the middle must not end Node when nobody listens: reading tells of it all the same.
+    this.on('error', () => {});
+  }
+
+  /** A destination is destroyed with this stream, so that a truncated body never looks whole. */
+  pipe(destination, options) {
+    if (this.errored) destination.destroy();
+    this.on('error', () => destination.destroy());
+    return super.pipe(destination, options);
   }
 
   /** @internal @param {Buffer | string} body */
@@ -153,7 +162,6 @@ class ResponseStream extends Duplex {
    */
   send(res) {
     res.writeHead(this.status, this.headers.toFlat());
-    this.on('error', () => res.destroy());
     res.on('close', () => this.destroy());
     this.pipe(res);
     return res;
@@ -272,7 +280,8 @@ class StreamReceiver extends WholeReceiver {
 
   onFailed(error) {
     super.onFailed(error);
-    this.#stream?.destroy(error);
+    // Later, because start and failure may come in one batch: the caller gets the stream first, and can listen.
+    setImmediate(() => this.#stream?.destroy(error));
   }
 
   abort(reason) {

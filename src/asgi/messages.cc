@@ -55,11 +55,14 @@ bool AddHeader(const GilHeld& gil, std::string_view name, std::string_view value
               std::string(name) + "'");
     return false;
   }
-  // CR, LF or NUL would let a value write headers of its own (response splitting).
-  if (value.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos) {
-    Raise(
-        gil, *PyExc_ValueError,
-        "http.response.start: the value of header '" + std::string(name) + "' holds CR, LF or NUL");
+  // CR, LF or NUL would let a value write headers of its own (response splitting); Node refuses
+  // every other control character too, which must be the app's error here instead of an uncaught
+  // one there.
+  const auto is_control = [](unsigned char c) { return (c < 0x20 && c != '\t') || c == 0x7f; };
+  if (std::any_of(value.begin(), value.end(), is_control)) {
+    Raise(gil, *PyExc_ValueError,
+          "http.response.start: the value of header '" + std::string(name) +
+              "' holds a control character such as CR, LF or NUL");
     return false;
   }
   while (!value.empty() && (value.front() == ' ' || value.front() == '\t')) value.remove_prefix(1);

@@ -18,6 +18,8 @@ using bridge::ResponseSink;
 
 namespace {
 
+constexpr std::chrono::milliseconds kOrphanTimeout{5000};
+
 host::ApplicationOptions ReadOptions(Napi::Object from) {
   const auto text = [&](const char* name) { return from.Get(name).As<Napi::String>().Utf8Value(); };
   const auto number = [&](const char* name) {
@@ -61,6 +63,15 @@ PythonHandler::PythonHandler(const Napi::CallbackInfo& info)
       mailbox_(MailboxWrap::Unwrap(info[0].As<Napi::Object>())->mailbox()),
       application_(bridge::MakeRef<host::Application>(
           host::Runtime::Get(), ReadOptions(info[1].As<Napi::Object>()), mailbox_)) {}
+
+PythonHandler::~PythonHandler() {
+  if (application_->closing.exchange(true)) return;
+  host::Runtime::Get().Call(
+      [application = application_](const python::GilHeld& gil) {
+        application->Stop(gil, kOrphanTimeout, [](const python::GilHeld&, std::string) {});
+      },
+      [](const Failure&) {});
+}
 
 void PythonHandler::Load(const Napi::CallbackInfo& info) {
   const uint32_t token = info[0].As<Napi::Number>().Uint32Value();

@@ -17,6 +17,8 @@ class PythonHandler final : public Napi::ObjectWrap<PythonHandler> {
   static Napi::Function Define(Napi::Env env);
   // new PythonHandler(mailbox, options)
   explicit PythonHandler(const Napi::CallbackInfo& info);
+  // An environment that ends without close() still ends its apps.
+  ~PythonHandler() override;
 
  private:
   // load(token): settles the token once the app serves, or with what went wrong.
