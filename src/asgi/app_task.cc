@@ -127,7 +127,9 @@ PyObject* AppTaskThrow(PyObject* self, PyObject* arguments) {
     RaiseThrown(gil, arguments);  // cancelled before the first step: the app is never called
     if (task.ended) return nullptr;
   }
-  return FinishStep(gil, After(gil, task, step, &result), result);
+  // Two statements: After() writes the result that FinishStep() reads.
+  const PySendResult after = After(gil, task, step, &result);
+  return FinishStep(gil, after, result);
 }
 
 PyObject* AppTaskClose(PyObject* self, PyObject*) {

@@ -86,6 +86,7 @@ struct PyStatus {
 };
 
 struct PyInitConfig;
+struct PyCompilerFlags;
 
 #define METH_VARARGS 0x0001
 #define METH_NOARGS 0x0004

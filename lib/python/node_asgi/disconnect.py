@@ -21,5 +21,7 @@ def is_about_disconnect(exception: BaseException) -> bool:
         members = getattr(current, "exceptions", None)
         if isinstance(members, (tuple, list)) and members:
             return all(is_about_disconnect(member) for member in members)
-        current = current.__cause__ or current.__context__  # type: ignore[assignment]
+        # As tracebacks see it: `raise … from None` says that the app's own reason is the only one.
+        context = None if current.__suppress_context__ else current.__context__
+        current = current.__cause__ or context  # type: ignore[assignment]
     return False

@@ -1,0 +1,318 @@
+#include "asgi/http_cycle.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <deque>
+#include <fstream>
+#include <mutex>
+#include <vector>
+
+#include "host/application.h"
+#include "host/dispatcher.h"
+#include "python_host.h"
+
+namespace node_asgi {
+namespace {
+
+using bridge::RequestEvent;
+using bridge::ResponseEvent;
+using Kind = ResponseEvent::Kind;
+
+class RecordingSink final : public bridge::ResponseSink {
+ public:
+  void Post(ResponseEvent event, Urgency) override {
+    std::lock_guard lock(mutex_);
+    // Without its exchange, which would keep it alive.
+    event.exchange = nullptr;
+    events_.push_back(std::move(event));
+    changed_.notify_all();
+  }
+  void Flush() override {}
+
+  // The event at `index`, waited for.
+  const ResponseEvent& At(size_t index) {
+    std::unique_lock lock(mutex_);
+    const bool came =
+        changed_.wait_for(lock, std::chrono::seconds(20), [&] { return events_.size() > index; });
+    if (!came) {
+      ADD_FAILURE() << "event " << index << " never came";
+      std::abort();
+    }
+    return events_[index];
+  }
+  size_t size() {
+    std::lock_guard lock(mutex_);
+    return events_.size();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<ResponseEvent> events_;
+};
+
+constexpr char kHead[] =
+    "GET\n/path?x=1\n1.1\nhttp\n127.0.0.1\n5\n::1\n80\n\nX-One\n1\nhost\nexample";
+
+// One app, loaded from source that defines `async def app(scope, receive, send)`.
+class HttpCycle : public ::testing::Test {
+ protected:
+  void Load(const std::string& source, host::ApplicationOptions options = {}) {
+    const std::string folder = ::testing::TempDir() + "node_asgi_" + std::to_string(getpid());
+    (void)test::Output("mkdir -p " + folder);
+    std::ofstream(folder + "/main.py") << "import asyncio, sys\n" << source;
+    options.target = "main:app";
+    options.docroot = folder;
+    options.lifespan = "off";
+    application_ = bridge::MakeRef<host::Application>(test::StartedRuntime(), options, notices_);
+    auto loaded = std::make_shared<std::promise<std::string>>();
+    auto future = loaded->get_future();
+    test::OnPython([&](const python::GilHeld& gil) {
+      application_->Load(gil, [loaded](const bridge::Failure* failure) {
+        loaded->set_value(failure != nullptr ? failure->traceback : "");
+      });
+    });
+    ASSERT_EQ(future.get(), "");
+  }
+
+  bridge::RefPtr<bridge::Exchange> Begin(bridge::ExchangeRequest request = {}) {
+    if (request.head.empty()) request.head = kHead;
+    host::Refusal refusal;
+    auto exchange = host::Admit(*application_, std::move(request), sink_, &refusal);
+    EXPECT_EQ(refusal, host::Refusal::kNone);
+    host::Begin(*application_, exchange);
+    return exchange;
+  }
+
+  void Deliver(const bridge::RefPtr<bridge::Exchange>& exchange, RequestEvent event) {
+    application_->runtime().Deliver(exchange, std::move(event));
+  }
+
+  std::string Stop() {
+    auto stopped = std::make_shared<std::promise<std::string>>();
+    auto future = stopped->get_future();
+    test::OnPython([&](const python::GilHeld& gil) {
+      application_->Stop(
+          gil, std::chrono::milliseconds(2000),
+          [stopped](auto&, std::string report) { stopped->set_value(std::move(report)); });
+    });
+    return future.get();
+  }
+
+  void TearDown() override {
+    if (!application_) return;
+    Stop();
+    // Everything that a request holds is gone once its app has ended.
+    for (int i = 0; i < 200 && bridge::LiveCount(bridge::Live::kExchange) > 0; ++i) {
+      usleep(10000);
+    }
+    EXPECT_EQ(bridge::LiveCount(bridge::Live::kExchange), 0);
+    EXPECT_EQ(application_->admitted.load(), 0U);
+  }
+
+  bridge::RefPtr<host::Application> application_;
+  std::shared_ptr<RecordingSink> sink_ = std::make_shared<RecordingSink>();
+  std::shared_ptr<RecordingSink> notices_ = std::make_shared<RecordingSink>();
+};
+
+constexpr char kHello[] =
+    "async def app(scope, receive, send):\n"
+    "  await send({'type': 'http.response.start', 'status': 201, 'headers': [(b'A', b'1'), [b'b', "
+    "b'2']]})\n"
+    "  await send({'type': 'http.response.body', 'body': b'hello'})\n";
+
+TEST_F(HttpCycle, AWholeResponseIsOneEvent) {
+  Load(kHello);
+  Begin();
+  const ResponseEvent& event = sink_->At(0);
+  EXPECT_EQ(event.kind, Kind::kWhole);
+  EXPECT_EQ(event.status, 201);
+  EXPECT_EQ(event.headers, "A\n1\nb\n2");
+  EXPECT_EQ(event.body, "hello");
+}
+
+TEST_F(HttpCycle, BuildsTheScope) {
+  Load(
+      "async def app(scope, receive, send):\n"
+      "  names = ['type', 'http_version', 'method', 'scheme', 'path', 'raw_path', 'query_string', "
+      "'root_path',\n"
+      "           'headers', 'client', 'server', 'extensions']\n"
+      "  body = repr([scope[name] for name in names] + ['state' in scope]).encode()\n"
+      "  await send({'type': 'http.response.start', 'status': 200})\n"
+      "  await send({'type': 'http.response.body', 'body': body})\n");
+  Begin();
+  EXPECT_EQ(sink_->At(0).body,
+            "['http', '1.1', 'GET', 'http', '/path', b'/path', b'x=1', '', [(b'x-one', b'1'), "
+            "(b'host', b'example')], ('127.0.0.1', 5), ('::1', 80), {}, False]");
+}
+
+TEST_F(HttpCycle, AStreamWaitsForCredit) {
+  host::ApplicationOptions options;
+  options.high_water_mark = 10;
+  Load(
+      "async def app(scope, receive, send):\n"
+      "  await send({'type': 'http.response.start', 'status': 200})\n"
+      "  for _ in range(3): await send({'type': 'http.response.body', 'body': b'x' * 10, "
+      "'more_body': True})\n"
+      "  await send({'type': 'http.response.body'})\n",
+      options);
+  const auto exchange = Begin();
+  EXPECT_EQ(sink_->At(0).kind, Kind::kStart);
+  EXPECT_EQ(sink_->At(1).kind, Kind::kChunk);
+  usleep(50000);
+  EXPECT_EQ(sink_->size(), 2U) << "the app went on above the high-water mark";
+  RequestEvent credit{RequestEvent::Kind::kCredit};
+  credit.amount = 10;
+  for (size_t i = 0; i < 3; ++i) {
+    Deliver(exchange, credit);
+    sink_->At(2 + i);
+  }
+  EXPECT_EQ(sink_->At(4).kind, Kind::kEnd);
+}
+
+TEST_F(HttpCycle, TheRequestBodyComesInPiecesAndOnlyTheLastSaysSo) {
+  Load(
+      "async def app(scope, receive, send):\n"
+      "  seen = []\n"
+      "  while True:\n"
+      "    message = await receive()\n"
+      "    seen.append((message['body'], message['more_body']))\n"
+      "    if not message['more_body']: break\n"
+      "  await send({'type': 'http.response.start', 'status': 200})\n"
+      "  await send({'type': 'http.response.body', 'body': repr(seen).encode()})\n");
+  bridge::ExchangeRequest request;
+  request.body = "one";
+  request.body_complete = false;
+  const auto exchange = Begin(std::move(request));
+  RequestEvent chunk{RequestEvent::Kind::kBody};
+  chunk.bytes = "two";
+  Deliver(exchange, chunk);
+  Deliver(exchange, {RequestEvent::Kind::kBodyEnd});
+  const std::string body = sink_->At(0).body;
+  EXPECT_EQ(body.find("[(b'one', True), (b'two'"), 0U) << body;
+  EXPECT_EQ(body.rfind(", False)]"), body.size() - 9) << body;
+}
+
+TEST_F(HttpCycle, ADisconnectWakesReceiveAndMakesSendRaise) {
+  Load(
+      "async def app(scope, receive, send):\n"
+      "  await receive()\n"
+      "  kind = (await receive())['type']\n"
+      "  try: await send({'type': 'http.response.start', 'status': 200})\n"
+      "  except OSError as error: raise RuntimeError(kind + ' ' + type(error).__name__) from "
+      "None\n");
+  const auto exchange = Begin();
+  Deliver(exchange, {RequestEvent::Kind::kDisconnect});
+  // The client is gone, so what the app raised is a notice.
+  const ResponseEvent& notice = notices_->At(0);
+  ASSERT_EQ(notice.kind, Kind::kNotice);
+  EXPECT_EQ(notice.failure->message, "http.disconnect ClientDisconnected");
+}
+
+TEST_F(HttpCycle, AnExceptionBeforeTheEndFailsTheExchange) {
+  Load(
+      "async def app(scope, receive, send):\n"
+      "  raise LookupError('nothing here')\n");
+  Begin();
+  const ResponseEvent& event = sink_->At(0);
+  ASSERT_EQ(event.kind, Kind::kFailed);
+  EXPECT_EQ(event.failure->code, "ERR_PYTHON_EXCEPTION");
+  EXPECT_EQ(event.failure->python_type, "LookupError");
+}
+
+TEST_F(HttpCycle, AnAppThatReturnsWithoutAnAnswerFailsTheExchange) {
+  Load(
+      "async def app(scope, receive, send):\n"
+      "  if scope['query_string']: return\n");
+  Begin();
+  EXPECT_EQ(sink_->At(0).failure->code, "ERR_ASGI_NO_RESPONSE");
+}
+
+TEST_F(HttpCycle, SysExitEndsTheRequestAlone) {
+  Load(
+      "async def app(scope, receive, send):\n"
+      "  sys.exit(3)\n");
+  Begin();
+  EXPECT_EQ(sink_->At(0).failure->python_type, "SystemExit");
+  Begin();
+  EXPECT_EQ(sink_->At(1).failure->python_type, "SystemExit");
+}
+
+TEST_F(HttpCycle, AHeldHeadLeavesAfterAShortDelay) {
+  Load(
+      "async def app(scope, receive, send):\n"
+      "  await send({'type': 'http.response.start', 'status': 200})\n"
+      "  await receive()\n"
+      "  await receive()\n");
+  const auto exchange = Begin();
+  EXPECT_EQ(sink_->At(0).kind, Kind::kStart);
+  Deliver(exchange, {RequestEvent::Kind::kDisconnect});
+}
+
+TEST_F(HttpCycle, CancelCancelsTheTask) {
+  Load(
+      "async def app(scope, receive, send):\n"
+      "  try: await asyncio.sleep(60)\n"
+      "  except asyncio.CancelledError: raise RuntimeError('cancelled') from None\n");
+  const auto exchange = Begin();
+  test::OnPython([](const python::GilHeld&) {});
+  Deliver(exchange, {RequestEvent::Kind::kCancel});
+  EXPECT_EQ(notices_->At(0).failure->message, "cancelled");
+}
+
+TEST_F(HttpCycle, AStoppedApplicationAnswersWhoeverStillWaits) {
+  Load(
+      "async def app(scope, receive, send):\n"
+      "  try: await asyncio.sleep(60)\n"
+      "  except asyncio.CancelledError: pass\n");
+  Begin();
+  test::OnPython([](const python::GilHeld&) {});
+  const std::string report = Stop();
+  EXPECT_NE(report.find("\"cancelled\": 1"), std::string::npos) << report;
+  EXPECT_EQ(sink_->At(0).failure->code, "ERR_ASGI_CLOSED");
+}
+
+TEST_F(HttpCycle, WrongMessagesSayWhatWasExpectedAndWhatCame) {
+  const std::pair<const char*, const char*> mistakes[] = {
+      {"['x']", "send(): expected a message of type dict, got list"},
+      {"{}", "send(): the message has no 'type'"},
+      {"{'type': 5}", "send(): 'type': expected str, got int"},
+      {"{'type': 'http.response.strat'}", "got 'http.response.strat'"},
+      {"{'type': 'http.response.body'}",
+       "expected 'http.response.start', got 'http.response.body'"},
+      {"{'type': 'http.response.start'}", "the message has no 'status'"},
+      {"{'type': 'http.response.start', 'status': '200'}", "status: expected int, got str"},
+      {"{'type': 'http.response.start', 'status': 99}", "from 200 to 599, got 99"},
+      {"{'type': 'http.response.start', 'status': 200, 'headers': 5}",
+       "expected an iterable of pairs, got int"},
+      {"{'type': 'http.response.start', 'status': 200, 'headers': [('a', 'b')]}",
+       "header name: expected bytes, got str"},
+      {"{'type': 'http.response.start', 'status': 200, 'headers': [(b'a', b'b\\r\\nc: d')]}",
+       "control character"},
+      {"{'type': 'http.response.start', 'status': 200, 'headers': [(b'content-length', b'x')]}",
+       "expected a number"},
+  };
+  std::string source = "mistakes = [\n";
+  for (const auto& mistake : mistakes) source += std::string("  ") + mistake.first + ",\n";
+  Load(source +
+       "]\n"
+       "async def app(scope, receive, send):\n"
+       "  answers = []\n"
+       "  for mistake in mistakes:\n"
+       "    try: await send(mistake); answers.append('nothing')\n"
+       "    except Exception as error: answers.append(str(error))\n"
+       "  await send({'type': 'http.response.start', 'status': 200})\n"
+       "  await send({'type': 'http.response.body', 'body': '\\n'.join(answers).encode()})\n");
+  Begin();
+  std::istringstream answers(sink_->At(0).body);
+  for (const auto& mistake : mistakes) {
+    std::string answer;
+    std::getline(answers, answer);
+    EXPECT_NE(answer.find(mistake.second), std::string::npos) << mistake.first << " -> " << answer;
+  }
+}
+
+}  // namespace
+}  // namespace node_asgi
