@@ -51,7 +51,7 @@ class HttpReceiver {
       const announced = Number(body?.length ?? req.headers['content-length'] ?? 0);
       if (options.maxBodyBytes > 0 && announced > options.maxBodyBytes) throw tooLarge(options.maxBodyBytes);
     }
-    hub.start(native, { head, body, complete: !this.#streaming, extra: this.#owner.extraScope }, this);
+    hub.start(native, { head, body, complete: !this.#streaming, extra: this.#owner.extraScope }, this, true);
     // After start(), which may throw: a request that is refused is nobody's client.
     this.#onClose = () => hub.leave(this);
     this.#res.on('close', this.#onClose);

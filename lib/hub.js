@@ -19,6 +19,8 @@ const SETTLED = 6;
 const NOTICE = 7;
 /** node/response_writer.h, kNumbers */
 const NUMBERS = 3;
+/** Requests that may share one wake-up of the Python thread. */
+const FLUSH_AFTER = 16;
 
 /**
  * What waits for a response. Bodies come as Buffers, as latin-1 strings when they are small, or undefined when empty.
@@ -131,17 +133,35 @@ function notice(handler, level, failure) {
  * @param {object} native the addon's PythonHandler
  * @param {{head: string, body?: Uint8Array, complete: boolean, extra?: string}} request
  * @param {Receiver} receiver
+ * @param {boolean} [batch] whether more requests are likely to follow in this turn of the event loop
  */
-function start(native, request, receiver) {
-  const slot = native.start(request.head, request.body, request.complete, request.extra);
+function start(native, request, receiver, batch = false) {
+  // With others in flight, the requests that one turn of the event loop reads from its sockets share one wake-up of
+  // Python; alone, waiting for the end of the turn would only cost time.
+  const later = batch && held > 0;
+  const slot = native.start(request.head, request.body, request.complete, request.extra, later);
   if (slot < 0) {
     throw slot === -1
       ? create('ERR_ASGI_BUSY', 'maxConcurrency requests are in flight')
       : create('ERR_ASGI_CLOSED', 'the handler is closed');
   }
+  if (later) flushSoon();
   slots[slot] = receiver;
   receiver.slot = slot;
   hold();
+}
+
+let unflushed = 0;
+
+function flushSoon() {
+  if (unflushed++ === 0) setImmediate(flush);
+  // Python may begin on these while more are read.
+  else if (unflushed % FLUSH_AFTER === 0) binding.flushRuntime();
+}
+
+function flush() {
+  unflushed = 0;
+  binding.flushRuntime();
 }
 
 /**

@@ -186,6 +186,7 @@ function withContentLength(head, length) {
 /** @param {Headers} headers @returns {string} validated fields, each with a separator before it */
 function fieldsText(headers) {
   const flat = headers.toFlat();
+  if (flat.length === 0) return '';
   if (flat.length > MAX_HEADERS * 2) {
     throw create('ERR_ASGI_REQUEST', `headers: expected at most ${MAX_HEADERS} fields, got ${flat.length / 2}`);
   }

@@ -59,8 +59,8 @@ class HttpCycle final : public bridge::ExchangePeer,
   void On(const python::GilHeld& gil, bridge::Exchange& exchange,
           bridge::RequestEvent event) override;
 
-  // For the close of an application, in this order: the app is told that its client is gone; its task
-  // is cancelled; the caller gets its answer although the app goes on.
+  // For the close of an application, in this order: the app is told that its client is gone; its
+  // task is cancelled; the caller gets its answer although the app goes on.
   void Close(const python::GilHeld& gil);
   void Cancel(const python::GilHeld& gil);
   void Abandon(const python::GilHeld& gil);

@@ -53,13 +53,13 @@ RefPtr<Exchange> Admit(Application& application, bridge::ExchangeRequest request
                                    RefPtr<bridge::ExchangePeer>(&application));
 }
 
-void Begin(Application& application, const RefPtr<Exchange>& exchange) {
+void Begin(Application& application, const RefPtr<Exchange>& exchange, Runtime::WakeUp when) {
   const ApplicationOptions& options = application.options();
   exchange->start_deadline =
       ArmTimeout(application, exchange, Limit::kStart, options.start_timeout);
   exchange->response_deadline =
       ArmTimeout(application, exchange, Limit::kResponse, options.response_timeout);
-  application.runtime().Deliver(exchange, {RequestEvent::Kind::kBegin});
+  application.runtime().Deliver(exchange, {RequestEvent::Kind::kBegin}, when);
 }
 
 void OnAnswered(Runtime& runtime, Exchange& exchange) {

@@ -21,7 +21,10 @@ enum class Refusal {
 bridge::RefPtr<bridge::Exchange> Admit(Application& application, bridge::ExchangeRequest request,
                                        std::shared_ptr<bridge::ResponseSink> sink,
                                        Refusal* refusal);
-void Begin(Application& application, const bridge::RefPtr<bridge::Exchange>& exchange);
+// kLater leaves the wake-up of the Python thread to Runtime::Flush(), so that requests which arrive
+// together share one.
+void Begin(Application& application, const bridge::RefPtr<bridge::Exchange>& exchange,
+           Runtime::WakeUp when = Runtime::WakeUp::kNow);
 
 // The consumer of the exchange's sink has seen its response head, or its last event.
 void OnAnswered(Runtime& runtime, bridge::Exchange& exchange);

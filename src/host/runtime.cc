@@ -104,12 +104,12 @@ void Runtime::Call(std::function<void(const GilHeld&)> call,
   }
 }
 
-void Runtime::Deliver(bridge::RefPtr<bridge::Exchange> exchange, RequestEvent event) {
+void Runtime::Deliver(bridge::RefPtr<bridge::Exchange> exchange, RequestEvent event, WakeUp when) {
   const RequestEvent::Kind kind = event.kind;
   python::LoopItem item;
   item.exchange = exchange;
   item.event = std::move(event);
-  if (!loop_->Post(std::move(item))) {
+  if (!loop_->Post(std::move(item), when)) {
     python::LoopItem again;
     again.exchange = std::move(exchange);
     again.event.kind = kind;

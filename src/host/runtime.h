@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "bridge/failure.h"
+#include "bridge/mailbox.h"
 #include "bridge/response_sink.h"
 #include "host/deadlines.h"
 #include "python/interpreter.h"
@@ -24,6 +25,8 @@ class Application;
 
 class Runtime {
  public:
+  using WakeUp = bridge::Mailbox<python::LoopItem>::WakeUp;
+
   static Runtime& Get();
 
   // Starts Python once; later calls attach when they mean the same interpreter and fail with
@@ -36,7 +39,10 @@ class Runtime {
   void Call(std::function<void(const python::GilHeld&)> call,
             std::function<void(const bridge::Failure&)> refused);
   // Delivers an event to an exchange's peer. A begun exchange that cannot be delivered is failed.
-  void Deliver(bridge::RefPtr<bridge::Exchange> exchange, bridge::RequestEvent event);
+  void Deliver(bridge::RefPtr<bridge::Exchange> exchange, bridge::RequestEvent event,
+               WakeUp when = WakeUp::kNow);
+  // Wakes the Python thread for what was delivered with kLater.
+  void Flush() { loop_->Flush(); }
 
   // Blocks the calling thread until every application has stopped and Python has run its exit
   // functions, or the timeout has passed. For the end of the process. Returns whether all ended in

@@ -37,6 +37,9 @@ Napi::Value StopRuntime(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), host::Runtime::Get().StopBlocking(timeout));
 }
 
+// flushRuntime(): wakes the Python thread for requests that were started with `later`.
+void FlushRuntime(const Napi::CallbackInfo&) { host::Runtime::Get().Flush(); }
+
 // runtimeInfo() -> {library, version, wakeups, gilOnJsThread}
 Napi::Value RuntimeInfo(const Napi::CallbackInfo& info) {
   const python::LibraryInfo library = host::Runtime::Get().library();
@@ -63,6 +66,7 @@ Napi::Value LiveCounts(const Napi::CallbackInfo& info) {
 void DefineRuntimeFunctions(Napi::Env env, Napi::Object exports) {
   exports.Set("startRuntime", Napi::Function::New(env, StartRuntime, "startRuntime"));
   exports.Set("stopRuntime", Napi::Function::New(env, StopRuntime, "stopRuntime"));
+  exports.Set("flushRuntime", Napi::Function::New(env, FlushRuntime, "flushRuntime"));
   exports.Set("runtimeInfo", Napi::Function::New(env, RuntimeInfo, "runtimeInfo"));
   exports.Set("liveCounts", Napi::Function::New(env, LiveCounts, "liveCounts"));
 }

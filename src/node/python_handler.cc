@@ -89,7 +89,8 @@ Napi::Value PythonHandler::Start(const Napi::CallbackInfo& info) {
   const auto exchange = host::Admit(*application_, ReadRequest(info), mailbox_, &refusal);
   if (!exchange) return Napi::Number::New(info.Env(), refusal == host::Refusal::kBusy ? -1 : -2);
   const uint32_t slot = mailbox_->Add(exchange);
-  host::Begin(*application_, exchange);
+  using WakeUp = host::Runtime::WakeUp;
+  host::Begin(*application_, exchange, info[4].ToBoolean().Value() ? WakeUp::kLater : WakeUp::kNow);
   return Napi::Number::New(info.Env(), slot);
 }
 

@@ -23,7 +23,8 @@ class PythonHandler final : public Napi::ObjectWrap<PythonHandler> {
  private:
   // load(token): settles the token once the app serves, or with what went wrong.
   void Load(const Napi::CallbackInfo& info);
-  // start(head, body, complete, extraScope) -> slot; -1 busy, -2 closed.
+  // start(head, body, complete, extraScope, later) -> slot; -1 busy, -2 closed. `later`:
+  // flushRuntime() follows.
   Napi::Value Start(const Napi::CallbackInfo& info);
   // startSync(head, body, complete, extraScope, timeout) -> [status, headers, body] or a failure
   // object.

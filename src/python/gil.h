@@ -22,7 +22,8 @@ class GilHeld {
 
 // Declares that the calling thread runs JavaScript and must never hold the GIL.
 void MarkJsThread();
-// How often a thread marked so has claimed it. Anything but 0 is a bug: stats().gilOnJsThread shows it.
+// How often a thread marked so has claimed it. Anything but 0 is a bug: stats().gilOnJsThread shows
+// it.
 uint64_t GilClaimsOnJsThreads();
 
 }  // namespace node_asgi::python

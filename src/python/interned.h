@@ -11,7 +11,8 @@ namespace node_asgi::python {
 // The interned str of a C string literal; the table is keyed by the literal's text.
 #define NODE_ASGI_NAMES(X)                                                                         \
   X(type)                                                                                          \
-  X(asgi) X(version) X(spec_version) X(http_version) X(method) X(scheme) X(path) X(raw_path)       \
+  X(asgi)                                                                                          \
+  X(version) X(spec_version) X(http_version) X(method) X(scheme) X(path) X(raw_path)               \
       X(query_string) X(root_path) X(headers) X(client) X(server) X(state) X(extensions) X(status) \
           X(body) X(more_body) X(trailers) X(send) X(close) X(cancel) X(done) X(set_result)        \
               X(create_future) X(call_soon) X(call_later) X(node) X(name) X(loop) X(eager_start)   \

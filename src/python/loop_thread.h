@@ -51,7 +51,11 @@ class LoopThread {
   bool Start(bridge::Failure* failure);
 
   // False when the thread has stopped taking work.
-  bool Post(LoopItem item) { return mailbox_.Post(std::move(item)); }
+  using WakeUp = bridge::Mailbox<LoopItem>::WakeUp;
+  bool Post(LoopItem item, WakeUp when = WakeUp::kNow) {
+    return mailbox_.Post(std::move(item), when);
+  }
+  void Flush() { mailbox_.Flush(); }
   uint64_t wakeups() const { return mailbox_.wakeups(); }
 
   // Empties the mailbox for ever; for the case that Python never started.
