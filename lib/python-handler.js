@@ -223,8 +223,14 @@ class PythonHandler extends EventEmitter {
 
   /** Finds Python and starts to load the app; once. */
   #begin() {
-    this.#beginning ??= findInterpreter(this.#options).then((interpreter) => this.#load(interpreter));
+    this.#beginning ??= this.#find().then((interpreter) => this.#load(interpreter));
     return this.#beginning;
+  }
+
+  /** Only an explicit choice is binding: otherwise the Python that already runs is the one. */
+  async #find() {
+    const explicit = this.#options.python ?? process.env.NODE_ASGI_PYTHON;
+    return explicit || !chosen ? findInterpreter(this.#options) : chosen;
   }
 
   #load(interpreter) {

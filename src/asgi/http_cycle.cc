@@ -156,18 +156,21 @@ AwaitSource::Step HttpCycle::Receive(const GilHeld& gil, Entry entry, Owned* out
 
 AwaitSource::Step HttpCycle::Send(const GilHeld& gil, Entry entry, Borrowed message, Owned* out) {
   if (entry == Entry::kFirst) {
-    if (response_.phase() == ResponseState::Phase::kBroken) return RaiseDisconnected(gil);
+    if (response_.phase() == ResponseState::Phase::kBroken) return RaiseDisconnected(gil, out);
     if (!Perform(gil, message)) return Step::kError;
   } else if (response_.phase() == ResponseState::Phase::kBroken) {
-    return RaiseDisconnected(gil);
+    return RaiseDisconnected(gil, out);
   }
   if (!window_.open() && !response_.ended()) return Wait(gil, &send_waiters_, out);
   *out = Owned::Borrow(PyNone());
   return Step::kReady;
 }
 
-AwaitSource::Step HttpCycle::RaiseDisconnected(const GilHeld& gil) {
-  if (!host_->raises_after_disconnect()) return Step::kReady;
+AwaitSource::Step HttpCycle::RaiseDisconnected(const GilHeld& gil, Owned* out) {
+  if (!host_->raises_after_disconnect()) {
+    *out = Owned::Borrow(PyNone());
+    return Step::kReady;
+  }
   Raise(gil, client_disconnected, "the client has left: nothing more can be sent");
   return Step::kError;
 }

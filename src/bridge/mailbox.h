@@ -44,7 +44,8 @@ class Mailbox {
   // Hands items to `handle` in the order they were posted. True when more is left: call again soon.
   template <class Handle>
   bool Drain(Handle&& handle) {
-    if (next_ == batch_.size()) {
+    const bool rest = next_ < batch_.size();
+    if (!rest) {
       batch_.clear();
       next_ = 0;
       std::lock_guard lock(mutex_);
@@ -57,8 +58,11 @@ class Mailbox {
       T item = std::move(batch_[next_++]);
       handle(std::move(item));
     }
-    // What was posted meanwhile has sent its own wake-up.
-    return next_ < batch_.size();
+    if (next_ < batch_.size()) return true;
+    if (!rest) return false;  // what was posted meanwhile has sent a wake-up of its own
+    // The wake-up for what waits may have become one with the call that worked off the rest.
+    std::lock_guard lock(mutex_);
+    return awake_ && !waiting_.empty();
   }
 
   // Returns what nobody has seen yet, for the closer to fail or destroy on the right thread.

@@ -9,6 +9,7 @@
 namespace node_asgi::python {
 
 // The interned str of a C string literal; the table is keyed by the literal's text.
+// clang-format off
 #define NODE_ASGI_NAMES(X)                                                                         \
   X(type)                                                                                          \
   X(asgi)                                                                                          \
@@ -17,6 +18,7 @@ namespace node_asgi::python {
           X(body) X(more_body) X(trailers) X(send) X(close) X(cancel) X(done) X(set_result)        \
               X(create_future) X(call_soon) X(call_later) X(node) X(name) X(loop) X(eager_start)   \
                   X(get_task_factory) X(code) X(reason) X(http)
+// clang-format on
 
 struct Interned {
 #define X(name) PyObject* name;

@@ -53,6 +53,20 @@ TEST(Mailbox, WhatIsPostedDuringADrainWakesAgain) {
   EXPECT_EQ(seen, 2);
 }
 
+TEST(Mailbox, WakeUpsThatBecomeOneLoseNothing) {
+  CountingWaker waker;
+  Mailbox<size_t> mailbox(waker);
+  for (size_t i = 0; i < Mailbox<size_t>::kDrainCap + 1; ++i) mailbox.Post(i);
+  size_t seen = 0;
+  const auto count = [&](size_t) { ++seen; };
+  ASSERT_TRUE(mailbox.Drain(count)) << "a rest of one is left, so the consumer wakes itself";
+  mailbox.Post(0);
+  // A uv_async_t makes the producer's wake-up and the consumer's own into one call.
+  EXPECT_TRUE(mailbox.Drain(count)) << "the rest is done, but something came in meanwhile";
+  EXPECT_FALSE(mailbox.Drain(count));
+  EXPECT_EQ(seen, Mailbox<size_t>::kDrainCap + 2);
+}
+
 TEST(Mailbox, ALaterWakeWaitsForAFlush) {
   CountingWaker waker;
   Mailbox<int> mailbox(waker);
