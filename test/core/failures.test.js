@@ -14,8 +14,8 @@ const { headerValues, RawConnection, requestBytes } = require('../helpers/raw-ht
 const { open, serve } = coreApps();
 const ROOT = path.resolve(__dirname, '../..');
 
-let keys = 0;
-const newKey = () => `key-${keys += 1}`;
+// Unique in the process: all files of a run share one Python, and with it the module that keeps the records.
+const newKey = () => crypto.randomUUID();
 
 /** The error that a promise rejects with. */
 const rejection = (promise) => promise.then(() => { throw new Error('did not reject'); }, (error) => error);

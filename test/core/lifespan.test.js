@@ -20,7 +20,9 @@ test('L-01 the scope of lifespan has a type, asgi and an empty state', async () 
 test('L-03 requests that come during startup wait for it', async () => {
   const opened = open('lifespan_kinds:slow');
   const answers = await Promise.all([ask(opened), ask(opened)]);
-  expect(answers[0].log.slice(0, 3)).toEqual(['lifespan.startup', 'slept', 'request']);
+  // Another handler of the same module may have started before: what counts is what the first request found.
+  const { log } = answers[0];
+  expect(log.slice(0, log.indexOf('request')).slice(-2)).toEqual(['lifespan.startup', 'slept']);
 });
 
 test('L-03 the same over a socket', async () => {

@@ -10,9 +10,9 @@ const { serve } = coreApps();
 /** rules behind node:http. */
 let rules;
 const served = {};
-let keys = 0;
 
-const newKey = () => `key-${keys += 1}`;
+// Unique in the process: all files of a run share one Python, and with it the module that keeps the records.
+const newKey = () => crypto.randomUUID();
 const seen = (key) => rules.fetchJson(`/seen?key=${key}`);
 const kept = (key) => eventually(() => seen(key));
 

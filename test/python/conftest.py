@@ -1,0 +1,5 @@
+"""Puts the package of lib/python on sys.path."""
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "lib" / "python"))
