@@ -17,6 +17,7 @@ LIB = Path(__file__).resolve().parents[2] / "lib" / "python"
 # Records the flags that each extension module would be loaded with, instead of loading it.
 RECORD = """
 import os, sys
+from node_asgi.isolation import install  # first: what it imports itself is not recorded
 from importlib.machinery import ExtensionFileLoader, ModuleSpec
 recorded = {}
 def record(self, spec):
@@ -25,7 +26,6 @@ ExtensionFileLoader.create_module = record
 def load(name):
     ExtensionFileLoader(name, "/nowhere.so").create_module(ModuleSpec(name, None))
     return bool(recorded[name] & os.RTLD_DEEPBIND)
-from node_asgi.isolation import install
 """
 
 glibc = pytest.mark.skipif(not hasattr(os, "RTLD_DEEPBIND"), reason="RTLD_DEEPBIND is glibc's")
@@ -131,7 +131,7 @@ def test_flags_are_restored_after_a_load_that_works_and_one_that_fails(tmp_path:
 @glibc
 def test_an_import_within_an_import_gets_the_flags_of_its_own_name() -> None:
     code = """
-    import os, sys
+    import os, sys, typing
     from importlib.machinery import ExtensionFileLoader, ModuleSpec
     seen = []
     def load(name):
@@ -154,7 +154,7 @@ def test_an_import_within_an_import_gets_the_flags_of_its_own_name() -> None:
 @glibc
 def test_threads_that_load_at_the_same_time_leave_the_flags_as_they_were() -> None:
     code = """
-    import sys, threading
+    import sys, threading, typing  # typing loads an extension module of its own on some builds
     from importlib.machinery import ExtensionFileLoader, ModuleSpec
     first_in, second_in, first_out = threading.Event(), threading.Event(), threading.Event()
     def slow(self, spec):
@@ -162,8 +162,8 @@ def test_threads_that_load_at_the_same_time_leave_the_flags_as_they_were() -> No
             first_in.set(); assert second_in.wait(10)
         else:
             second_in.set(); assert first_out.wait(10)
-    ExtensionFileLoader.create_module = slow
     from node_asgi.isolation import install
+    ExtensionFileLoader.create_module = slow
     before = sys.getdlopenflags()
     install()
     def load(name):
