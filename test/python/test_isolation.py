@@ -17,7 +17,6 @@ LIB = Path(__file__).resolve().parents[2] / "lib" / "python"
 # Records the flags that each extension module would be loaded with, instead of loading it.
 RECORD = """
 import os, sys
-from node_asgi.isolation import install  # first: what it imports itself is not recorded
 from importlib.machinery import ExtensionFileLoader, ModuleSpec
 recorded = {}
 def record(self, spec):
@@ -26,6 +25,7 @@ ExtensionFileLoader.create_module = record
 def load(name):
     ExtensionFileLoader(name, "/nowhere.so").create_module(ModuleSpec(name, None))
     return bool(recorded[name] & os.RTLD_DEEPBIND)
+from node_asgi.isolation import install
 """
 
 glibc = pytest.mark.skipif(not hasattr(os, "RTLD_DEEPBIND"), reason="RTLD_DEEPBIND is glibc's")
@@ -162,8 +162,8 @@ def test_threads_that_load_at_the_same_time_leave_the_flags_as_they_were() -> No
             first_in.set(); assert second_in.wait(10)
         else:
             second_in.set(); assert first_out.wait(10)
-    from node_asgi.isolation import install
     ExtensionFileLoader.create_module = slow
+    from node_asgi.isolation import install
     before = sys.getdlopenflags()
     install()
     def load(name):

@@ -106,8 +106,10 @@ def test_submit_tells_an_exception_and_the_loop_goes_on(running: Running, error:
 
 @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
 def test_a_stray_exit_is_told_and_does_not_end_the_loop(running: Running, kind: Any) -> None:
-    running.soon(lambda: asyncio.ensure_future(failing(kind())))
+    strays: List[Any] = []
+    running.soon(lambda: strays.append(asyncio.ensure_future(failing(kind()))))
     assert running.submit(value()) == (42, None)
+    assert isinstance(strays[0].exception(), kind)
     assert running.wakes()
     assert [(level, type(error)) for level, error in running.notices][:1] == [("error", kind)]
 
