@@ -266,6 +266,8 @@ export interface HandlerStats {
   bytesOut: number;
   /** How often either side has woken the other; of the whole process. */
   wakeups: { python: number; node: number };
+  /** Milliseconds that Python's event loop took to answer its latest wake-up, or has not answered it: high while the app blocks the loop. */
+  loopLag: number;
   /** How often the JavaScript thread has waited for Python's global lock: never. */
   gilOnJsThread: number;
 }

@@ -216,9 +216,9 @@ class PythonHandler extends EventEmitter {
   stats() {
     const { total, failed, inFlight } = this.#native?.stats() ?? { total: 0, failed: 0, inFlight: 0 };
     const { bytesIn, bytesOut } = this.#owner;
-    const { wakeups: python, gilOnJsThread } = binding.runtimeInfo();
+    const { wakeups: python, loopLag, gilOnJsThread } = binding.runtimeInfo();
     const wakeups = { python, node: hub.mailbox.wakeups() };
-    return { inFlight, total, failed, bytesIn, bytesOut, wakeups, gilOnJsThread };
+    return { inFlight, total, failed, bytesIn, bytesOut, wakeups, loopLag, gilOnJsThread };
   }
 
   /** Finds Python and starts to load the app; once. */

@@ -143,36 +143,35 @@ AwaitSource::Step HttpCycle::Receive(const GilHeld& gil, Entry entry, Owned* out
   // The first disconnect comes without suspending: request.is_disconnected() asks from within a
   // cancelled scope (F-06). Later ones yield once, so that `while True: await receive()` cannot
   // starve the loop (H-12).
-  if (disconnect_seen_ && entry == Entry::kFirst) {
-    *out = host_->loop().CreateFuture(gil);
-    if (!*out || !CallFunction(gil, "node_asgi.loop", "wake_soon", {out->get()}))
-      return Step::kError;
-    return Step::kWait;
-  }
+  if (disconnect_seen_ && entry == Entry::kFirst) return YieldOnce(gil, out);
   disconnect_seen_ = true;
   *out = MakeHttpDisconnect(gil);
   return *out ? Step::kReady : Step::kError;
 }
 
 AwaitSource::Step HttpCycle::Send(const GilHeld& gil, Entry entry, Borrowed message, Owned* out) {
-  if (entry == Entry::kFirst) {
-    if (response_.phase() == ResponseState::Phase::kBroken) return RaiseDisconnected(gil, out);
-    if (!Perform(gil, message)) return Step::kError;
-  } else if (response_.phase() == ResponseState::Phase::kBroken) {
-    return RaiseDisconnected(gil, out);
-  }
+  if (response_.phase() == ResponseState::Phase::kBroken) return SendNowhere(gil, entry, out);
+  if (entry == Entry::kFirst && !Perform(gil, message)) return Step::kError;
   if (!window_.open() && !response_.ended()) return Wait(gil, &send_waiters_, out);
   *out = Owned::Borrow(PyNone());
   return Step::kReady;
 }
 
-AwaitSource::Step HttpCycle::RaiseDisconnected(const GilHeld& gil, Owned* out) {
-  if (!host_->raises_after_disconnect()) {
-    *out = Owned::Borrow(PyNone());
-    return Step::kReady;
+AwaitSource::Step HttpCycle::SendNowhere(const GilHeld& gil, Entry entry, Owned* out) {
+  if (host_->raises_after_disconnect()) {
+    Raise(gil, client_disconnected, "the client has left: nothing more can be sent");
+    return Step::kError;
   }
-  Raise(gil, client_disconnected, "the client has left: nothing more can be sent");
-  return Step::kError;
+  if (entry == Entry::kFirst) return YieldOnce(gil, out);
+  *out = Owned::Borrow(PyNone());
+  return Step::kReady;
+}
+
+// So that an app that loops over a call which no longer waits for anything cannot starve the loop.
+AwaitSource::Step HttpCycle::YieldOnce(const GilHeld& gil, Owned* out) {
+  *out = host_->loop().CreateFuture(gil);
+  const bool woken = *out && CallFunction(gil, "node_asgi.loop", "wake_soon", {out->get()});
+  return woken ? Step::kWait : Step::kError;
 }
 
 AwaitSource::Step HttpCycle::Wait(const GilHeld& gil, std::vector<Owned>* waiters, Owned* out) {

@@ -89,7 +89,8 @@ class HttpCycle final : public bridge::ExchangePeer,
   bool PerformBody(const python::GilHeld& gil, python::Borrowed message);
   Step Wait(const python::GilHeld& gil, std::vector<python::Owned>* waiters, python::Owned* out);
   static void WakeAll(const python::GilHeld& gil, std::vector<python::Owned>* waiters);
-  Step RaiseDisconnected(const python::GilHeld& gil, python::Owned* out);
+  Step SendNowhere(const python::GilHeld& gil, Entry entry, python::Owned* out);
+  Step YieldOnce(const python::GilHeld& gil, python::Owned* out);
 
   void FlushHead();
   void Post(bridge::ResponseEvent event, bridge::ResponseSink::Urgency urgency);

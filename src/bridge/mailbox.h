@@ -5,6 +5,7 @@
 #ifndef NODE_ASGI_BRIDGE_MAILBOX_H_
 #define NODE_ASGI_BRIDGE_MAILBOX_H_
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -50,6 +51,7 @@ class Mailbox {
       next_ = 0;
       std::lock_guard lock(mutex_);
       batch_.swap(waiting_);
+      if (awake_) lag_ = Clock::now() - woken_;
       awake_ = false;
     }
     const size_t end = next_ + kDrainCap < batch_.size() ? next_ + kDrainCap : batch_.size();
@@ -76,6 +78,12 @@ class Mailbox {
     return rest;
   }
 
+  // How long the consumer took to answer its latest wake-up, or has let it wait so far.
+  std::chrono::nanoseconds lag() const {
+    std::lock_guard lock(mutex_);
+    return awake_ ? Clock::now() - woken_ : lag_;
+  }
+
   // Wake-ups sent so far; statistics.
   uint64_t wakeups() const {
     std::lock_guard lock(mutex_);
@@ -83,11 +91,14 @@ class Mailbox {
   }
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   // Under the lock, so that Close() cannot end between the check and the wake.
   void WakeLocked() {
     if (awake_) return;
     awake_ = true;
     ++wakeups_;
+    woken_ = Clock::now();
     waker_.Wake();
   }
 
@@ -97,6 +108,8 @@ class Mailbox {
   bool awake_ = false;  // a wake-up was sent for what is in waiting_
   bool closed_ = false;
   uint64_t wakeups_ = 0;
+  Clock::time_point woken_{};
+  std::chrono::nanoseconds lag_{0};
 
   // Consumer only.
   std::vector<T> batch_;

@@ -53,6 +53,9 @@ class Runtime {
   Deadlines& deadlines() { return deadlines_; }
   python::LibraryInfo library() const;
   uint64_t wakeups() const { return loop_ ? loop_->wakeups() : 0; }
+  std::chrono::nanoseconds loop_lag() const {
+    return loop_ ? loop_->lag() : std::chrono::nanoseconds(0);
+  }
 
   // Python thread.
   std::vector<Application*> applications;  // those that are loaded

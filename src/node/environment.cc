@@ -40,13 +40,15 @@ Napi::Value StopRuntime(const Napi::CallbackInfo& info) {
 // flushRuntime(): wakes the Python thread for requests that were started with `later`.
 void FlushRuntime(const Napi::CallbackInfo&) { host::Runtime::Get().Flush(); }
 
-// runtimeInfo() -> {library, version, wakeups, gilOnJsThread}
+// runtimeInfo() -> {library, version, wakeups, loopLag (milliseconds), gilOnJsThread}
 Napi::Value RuntimeInfo(const Napi::CallbackInfo& info) {
   const python::LibraryInfo library = host::Runtime::Get().library();
   Napi::Object result = Napi::Object::New(info.Env());
   result.Set("library", library.path);
   result.Set("version", library.version);
   result.Set("wakeups", static_cast<double>(host::Runtime::Get().wakeups()));
+  using Milliseconds = std::chrono::duration<double, std::milli>;
+  result.Set("loopLag", Milliseconds(host::Runtime::Get().loop_lag()).count());
   result.Set("gilOnJsThread", static_cast<double>(python::GilClaimsOnJsThreads()));
   return result;
 }

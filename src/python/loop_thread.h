@@ -4,6 +4,7 @@
 #ifndef NODE_ASGI_PYTHON_LOOP_THREAD_H_
 #define NODE_ASGI_PYTHON_LOOP_THREAD_H_
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -57,6 +58,8 @@ class LoopThread {
   }
   void Flush() { mailbox_.Flush(); }
   uint64_t wakeups() const { return mailbox_.wakeups(); }
+  // How long the loop took to answer its latest wake-up, or has not answered it.
+  std::chrono::nanoseconds lag() const { return mailbox_.lag(); }
 
   // Empties the mailbox for ever; for the case that Python never started.
   std::vector<LoopItem> Close() { return mailbox_.Close(); }

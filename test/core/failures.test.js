@@ -87,6 +87,13 @@ describe('a client that has left', () => {
     expect(rules.errors.splice(0)).toMatchObject([{ pythonType: 'KeyError', code: 'ERR_PYTHON_EXCEPTION' }]);
   });
 
+  test('X-08 with spec version 2.3 an app that sends for ever does not starve the loop', async () => {
+    const older = await serve('rules', { specVersion: '2.3' });
+    const key = newKey();
+    await leave(older.port, `/send-for-ever?key=${key}`);
+    expect(await kept(key, older)).toBe('stopped by a timeout');
+  });
+
   test('X-08 with spec version 2.3 send() does nothing then', async () => {
     const older = await serve('rules', { specVersion: '2.3' });
     const key = newKey();

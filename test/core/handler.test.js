@@ -20,7 +20,7 @@ const rejection = (promise) => promise.then(() => { throw new Error('did not rej
 const handlers = {};
 beforeAll(async () => {
   const names = ['echo', 'hello', 'upload_sink', 'stream', 'gated_stream', 'slow', 'disconnect', 'error_after_start', 'error_before_start',
-    'scope_dump', 'together', 'rules', 'response_headers'];
+    'scope_dump', 'together', 'rules', 'response_headers', 'blocking'];
   for (const name of names) handlers[name] = open(name).handler;
   await Promise.all(names.map((name) => handlers[name].ready()));
 });
@@ -122,6 +122,17 @@ describe('handleRequest', () => {
       expect(answers.map((answer) => answer.text())).toEqual(bodies);
     }
   });
+});
+
+test('stats().loopLag tells of an app that blocks the loop, while it does', async () => {
+  const blocking = handlers.blocking.handleRequest({ url: '/?seconds=0.4' });
+  await later(50);
+  const other = handlers.blocking.handleRequest({ url: '/?seconds=0' });
+  await later(150);
+  expect(handlers.blocking.stats().loopLag).toBeGreaterThan(50);
+  await Promise.all([blocking, other]);
+  await handlers.blocking.handleRequest({ url: '/?seconds=0' });
+  expect(handlers.blocking.stats().loopLag).toBeLessThan(50);
 });
 
 describe('handleStream', () => {
