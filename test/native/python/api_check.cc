@@ -139,10 +139,10 @@ SAME_OFFSET(PyPreConfig, allocator);
 #define SAME(name, result, parameters) \
   static_assert(std::is_same_v<result(*) parameters, decltype(&::name)>, #name);
 template <class Ours, class Theirs>
-constexpr bool kSameData =
-    std::is_same_v<Ours, Theirs> ||
-    (std::is_same_v<Ours, PyObject> && std::is_same_v<Theirs, struct _longobject> &&
-     sizeof(Theirs) >= sizeof(Ours));
+constexpr bool kSameData = std::is_same_v<Ours, Theirs> ||
+                           (std::is_same_v<Ours, PyObject> &&
+                            std::is_same_v<Theirs, struct _longobject> &&
+                            sizeof(Theirs) >= sizeof(Ours));
 #define R(name, result, parameters) SAME(name, result, parameters)
 #define O(name, result, parameters)
 #define D(name, type) static_assert(kSameData<type, decltype(::name)>, #name);
