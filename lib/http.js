@@ -2,6 +2,10 @@
 
 /** Python apps behind Node's own servers: node:http, node:https, node:http2 (compat), Express and Connect. */
 
+const fs = require('node:fs');
+
+const { CONTINUE, abilitiesOf, tlsOf } = require('./abilities');
+const { FileSender } = require('./file-sender');
 const { ResponseCredit, RequestWindow, sizeOf, toBuffer } = require('./flow');
 const hub = require('./hub');
 const { tooLarge } = require('./errors');
@@ -9,6 +13,7 @@ const { headOfIncoming, hasBody, parsedBody, withContentLength } = require('./re
 const { flatHeaders } = require('./response');
 
 const HTTP2_INTERNAL_ERROR = 2;
+const kWriteContinue = Symbol('node-asgi.writeContinue');
 /** Fields that HTTP/2 forbids (RFC 9113 section 8.2.2). */
 const CONNECTION_FIELDS = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade']);
 
@@ -25,6 +30,9 @@ class HttpReceiver {
   #unpassed = 0;
   #onClose;
   #streaming = false;
+  #reading = false;
+  /** @type {FileSender | undefined} */
+  #file;
 
   /**
    * @param {HttpOwner} owner
@@ -51,15 +59,21 @@ class HttpReceiver {
       const announced = Number(body?.length ?? req.headers['content-length'] ?? 0);
       if (options.maxBodyBytes > 0 && announced > options.maxBodyBytes) throw tooLarge(options.maxBodyBytes);
     }
-    hub.start(native, { head, body, complete: !this.#streaming, extra: this.#owner.extraScope }, this, true);
+    let abilities = abilitiesOf(req, this.#res);
+    const waits = this.#streaming && req[kWriteContinue] !== undefined;
+    if (waits) abilities |= CONTINUE;
+    hub.start(native, {
+      head, body, complete: !this.#streaming, abilities, extra: this.#owner.extraScope, tls: tlsOf(req),
+    }, this, true);
     // After start(), which may throw: a request that is refused is nobody's client.
     this.#onClose = () => hub.leave(this);
     this.#res.on('close', this.#onClose);
-    if (this.#streaming) this.#readBody();
+    if (this.#streaming && !waits) this.#readBody();
   }
 
   #readBody() {
     const req = this.#req;
+    this.#reading = true;
     const { highWaterMark, maxBodyBytes } = this.#owner.options;
     this.#window = new RequestWindow(highWaterMark);
     req.on('data', (chunk) => {
@@ -82,6 +96,11 @@ class HttpReceiver {
   }
 
   onConsumed(bytes) {
+    if (!this.#reading) {
+      // The app has asked for the body: now the client may send it (checklist H-14).
+      this.#readBody();
+      return;
+    }
     if (this.#window.give(bytes)) this.#req.resume();
   }
 
@@ -127,7 +146,42 @@ class HttpReceiver {
     this.#done();
   }
 
+  onHint(links) {
+    if (!this.#res.headersSent && !this.#res.destroyed) writeEarlyHints(this.#res, links);
+  }
+
+  onPush(path, headers) {
+    if (!this.#res.destroyed) push(this.#owner, this.#req, this.#res, path, flatHeaders(headers));
+  }
+
+  /** Parts of the body that come while a file is sent wait for its end. */
+  onFile(fd, offset, bytes) {
+    if (this.#file) {
+      this.#file.after(() => this.onFile(fd, offset, bytes), () => fs.closeSync(fd));
+      return;
+    }
+    this.#credit ??= new ResponseCredit(this.#owner.options.highWaterMark);
+    this.#file = new FileSender(this.#res, { fd, offset, bytes }, {
+      passed: (size) => {
+        this.#owner.bytesOut += size;
+        this.#credit.pass(this.slot, size);
+      },
+      ended: (rest) => {
+        this.#file = undefined;
+        for (const next of rest) next();
+      },
+      failed: (error) => {
+        hub.leave(this);
+        this.onFailed(error);
+      },
+    });
+  }
+
   onChunk(body) {
+    if (this.#file) {
+      this.#file.after(() => this.onChunk(body));
+      return;
+    }
     if (this.#res.destroyed) return;
     const size = sizeOf(body);
     this.#owner.bytesOut += size;
@@ -147,12 +201,14 @@ class HttpReceiver {
     this.#unpassed += size;
   }
 
-  onEnd(body) {
-    this.#end(body);
+  onEnd(body, trailers) {
+    if (this.#file) this.#file.after(() => this.onEnd(body, trailers));
+    else this.#end(body, trailers);
   }
 
-  #end(body) {
+  #end(body, trailers) {
     if (this.#res.destroyed) return;
+    if (trailers && wantsTrailers(this.#req)) addTrailers(this.#res, flatHeaders(trailers));
     this.#owner.bytesOut += sizeOf(body);
     // A latin-1 string leaves in one write with the head.
     if (typeof body === 'string') this.#res.end(body, 'latin1');
@@ -161,7 +217,9 @@ class HttpReceiver {
   }
 
   onFailed(error) {
-    this.#owner.report(error);
+    this.#file?.stop();
+    // What the client did wrong is its own error.
+    if (!(error.status < 500)) this.#owner.report(error);
     answerError(this.#res, error, this.#owner.options.debug);
     this.#done();
   }
@@ -171,6 +229,54 @@ class HttpReceiver {
     if (this.#onClose) this.#res.off('close', this.#onClose);
     if (this.#streaming && !this.#req.readableEnded) this.#req.resume();
   }
+}
+
+/** Whether the client takes trailers (RFC 9110 section 10.1.4; checklist E-15). @param {any} req */
+function wantsTrailers(req) {
+  return String(req.headers.te ?? '').split(',').some((coding) => coding.split(';', 1)[0].trim().toLowerCase() === 'trailers');
+}
+
+/** @param {any} res @param {string[]} flat */
+function addTrailers(res, flat) {
+  if (res.stream) {
+    res.addTrailers(forHttp2(flat));
+    return;
+  }
+  const pairs = [];
+  for (let i = 0; i < flat.length; i += 2) pairs.push([flat[i], flat[i + 1]]);
+  res.addTrailers(pairs);
+}
+
+/** A 103 response. Links that Node refuses are left out: a server may ignore hints. @param {any} res @param {string[]} links */
+function writeEarlyHints(res, links) {
+  if (res.stream) {
+    res.stream.additionalHeaders({ ':status': 103, link: links });
+    return;
+  }
+  try {
+    res.writeEarlyHints({ link: links });
+  } catch {
+    // Node's pattern for links is narrower than RFC 8288.
+    for (const link of links.length > 1 ? links : []) writeEarlyHints(res, [link]);
+  }
+}
+
+/**
+ * Promises a response to the client and lets the app make it (HTTP/2 server push).
+ * @param {HttpOwner} owner @param {any} parent @param {any} res @param {string} path @param {string[]} flat
+ */
+function push(owner, parent, res, path, flat) {
+  const fields = { ...forHttp2(flat), ':path': path };
+  res.createPushResponse(fields, (error, pushed) => {
+    if (error) return; // a client may refuse to be pushed to
+    const headers = { ':authority': parent.authority, ...forHttp2(flat) };
+    const rawHeaders = [':authority', parent.authority, ...flat];
+    const { session } = parent.stream;
+    const stream = { endAfterHeaders: true, session };
+    const { baseUrl } = parent;
+    const version = { httpVersionMajor: 2, httpVersionMinor: 0, httpVersion: '2.0' };
+    serve(owner, { method: 'GET', url: path, baseUrl, headers, rawHeaders, stream, ...version }, pushed);
+  });
 }
 
 /** @param {string[]} flat */
@@ -248,9 +354,27 @@ function serve(owner, req, res, next) {
     new HttpReceiver(owner, req, res, next).start();
   } catch (error) {
     // A server that is busy or closing says so by its answers; it is no error of the app.
-    if (error.status !== 503) owner.report(error);
+    if (error.status !== 503 && !(error.status < 500)) owner.report(error);
     answerError(res, error, owner.options.debug);
   }
 }
 
-module.exports = { serve };
+/**
+ * A `checkContinue` listener: the client is told to send its body once somebody reads it, the app or any other
+ * handler of the server's `request` event, and never when it is answered without.
+ * @param {import('node:http').Server} server
+ */
+function continueWhenRead(server) {
+  return (req, res) => {
+    const read = req._read;
+    req[kWriteContinue] = true;
+    req._read = function readAfterContinue(size) {
+      req._read = read;
+      if (!res.headersSent && !res.destroyed) res.writeContinue();
+      return read.call(req, size);
+    };
+    server.emit('request', req, res);
+  };
+}
+
+module.exports = { serve, continueWhenRead };

@@ -5,6 +5,9 @@
  * the process alive while somebody waits.
  */
 
+const fs = require('node:fs');
+
+const { COMPLETE, LATER } = require('./abilities');
 const binding = require('./binding');
 const { create, fromFailure } = require('./errors');
 
@@ -15,8 +18,14 @@ const CHUNK = 2;
 const END = 3;
 const FAILED = 4;
 const CONSUMED = 5;
-const SETTLED = 6;
-const NOTICE = 7;
+const HINT = 6;
+const PUSH = 7;
+const FILE = 8;
+const DEBUG = 9;
+/** From here on what belongs to no exchange; NOTICE is 11. */
+const SETTLED = 10;
+/** node/response_writer.cc: how many values an event of each kind has */
+const VALUES = [2, 1, 1, 2, 1, 0, 1, 2, 2, 1, 2, 2];
 /** node/response_writer.h, kNumbers */
 const NUMBERS = 3;
 /** Requests that may share one wake-up of the Python thread. */
@@ -29,9 +38,13 @@ const FLUSH_AFTER = 16;
  * @property {(status: number, headers: string, body: Buffer | string | undefined) => void} onWhole
  * @property {(status: number, headers: string) => void} onStart
  * @property {(body: Buffer | string) => void} onChunk
- * @property {(body: Buffer | string | undefined) => void} onEnd
+ * @property {(body: Buffer | string | undefined, trailers: string) => void} onEnd
  * @property {(error: Error) => void} onFailed
- * @property {(bytes: number) => void} onConsumed
+ * @property {(bytes: number) => void} onConsumed 0: the app wants the first of the request body
+ * @property {(links: string[]) => void} [onHint] this and the following: where the request's flags offer it
+ * @property {(path: string, headers: string) => void} [onPush]
+ * @property {(fd: number, offset: number, bytes: number) => void} [onFile] the receiver closes the descriptor
+ * @property {(json: string) => void} [onDebug]
  */
 
 /** @type {(Receiver | undefined)[]} */
@@ -62,8 +75,9 @@ function onBatch(count, numbers, values) {
     const slot = numbers[i + 1];
     const number = numbers[i + 2];
     // Read before anything is called: what an event carries depends on its kind alone.
-    const first = kind === START || kind <= NOTICE && kind !== CONSUMED ? values[next++] : undefined;
-    const second = kind === WHOLE || kind >= SETTLED ? values[next++] : undefined;
+    const first = values[next];
+    const second = values[next + 1];
+    next += VALUES[kind];
     try {
       deliver(kind, slot, number, first, second);
     } catch (error) {
@@ -82,7 +96,10 @@ function deliver(kind, slot, number, first, second) {
     return;
   }
   const receiver = slots[slot];
-  if (receiver === undefined) return;
+  if (receiver === undefined) {
+    if (kind === FILE) fs.closeSync(number);
+    return;
+  }
   switch (kind) {
     case WHOLE:
       forget(receiver);
@@ -96,7 +113,7 @@ function deliver(kind, slot, number, first, second) {
       break;
     case END:
       forget(receiver);
-      receiver.onEnd(first);
+      receiver.onEnd(first, second);
       break;
     case FAILED:
       forget(receiver);
@@ -104,6 +121,18 @@ function deliver(kind, slot, number, first, second) {
       break;
     case CONSUMED:
       receiver.onConsumed(number);
+      break;
+    case HINT:
+      receiver.onHint(first.split('\n'));
+      break;
+    case PUSH:
+      receiver.onPush(first, second);
+      break;
+    case FILE:
+      receiver.onFile(number, first, second);
+      break;
+    case DEBUG:
+      receiver.onDebug(first);
       break;
   }
 }
@@ -131,7 +160,7 @@ function notice(handler, level, failure) {
 /**
  * Starts a request. Throws when the handler is closed or busy.
  * @param {object} native the addon's PythonHandler
- * @param {{head: string, body?: Uint8Array, complete: boolean, extra?: string}} request
+ * @param {{head: string, body?: Uint8Array, complete: boolean, abilities: number, extra?: string, tls?: string}} request
  * @param {Receiver} receiver
  * @param {boolean} [batch] whether more requests are likely to follow in this turn of the event loop
  */
@@ -139,7 +168,8 @@ function start(native, request, receiver, batch = false) {
   // With others in flight, the requests that one turn of the event loop reads from its sockets share one wake-up of
   // Python; alone, waiting for the end of the turn would only cost time.
   const later = batch && held > 0;
-  const slot = native.start(request.head, request.body, request.complete, request.extra, later);
+  const flags = request.abilities | (request.complete ? COMPLETE : 0) | (later ? LATER : 0);
+  const slot = native.start(request.head, request.body, flags, request.extra, request.tls);
   if (slot < 0) {
     throw slot === -1
       ? create('ERR_ASGI_BUSY', 'maxConcurrency requests are in flight')

@@ -69,6 +69,7 @@ const table = {
   cancelOnDisconnect: [cancelOnDisconnect, -1],
   scope: [scope, undefined],
   debug: [flag, () => process.env.NODE_ENV === 'development'],
+  testing: [flag, false],
   nativeSymbols: [oneOf('auto', 'isolated', 'shared'), 'auto'],
   specVersion: [oneOf('2.5', '2.3'), '2.5'],
 };

@@ -4,10 +4,11 @@ const { EventEmitter } = require('node:events');
 const path = require('node:path');
 const { isMainThread } = require('node:worker_threads');
 
+const { COMPLETE, DEBUG, TRAILERS } = require('./abilities');
 const binding = require('./binding');
 const { create, fromFailure, tooLarge } = require('./errors');
 const { fetchFrom } = require('./fetch');
-const { serve } = require('./http');
+const { continueWhenRead, serve } = require('./http');
 const hub = require('./hub');
 const { findInterpreter, findInterpreterSync } = require('./interpreter');
 const { readOptions, describe } = require('./options');
@@ -158,7 +159,7 @@ class PythonHandler extends EventEmitter {
     }
     this.#checkSize(body);
     if (!this.#native) this.#load(findInterpreterSync(this.#options));
-    const answer = this.#native.startSync(head, body, true, this.#extraScope(scope), timeout);
+    const answer = this.#native.startSync(head, body, COMPLETE, this.#extraScope(scope), undefined, timeout);
     if (!Array.isArray(answer)) throw fromFailure(answer);
     return Response.fromNative(answer[0], flatHeaders(answer[1]).length > 0 ? answer[1] : '', answer[2]);
   }
@@ -171,6 +172,16 @@ class PythonHandler extends EventEmitter {
    */
   fetch(input, init) {
     return fetchFrom(this, input, init);
+  }
+
+  /**
+   * Wires what a server does beside its requests: `Expect: 100-continue` is answered once the app asks for the body.
+   * The requests themselves go wherever the server sends them.
+   * @param {import('node:http').Server} server a node:http, node:https or node:http2 server
+   */
+  attach(server) {
+    server.on('checkContinue', continueWhenRead(server));
+    return this;
   }
 
   /** A listener for node:http, node:https and node:http2 servers. */
@@ -286,7 +297,8 @@ class PythonHandler extends EventEmitter {
 
   #start({ head, body, source }, scope, receiver, duplex) {
     const complete = source === undefined && !duplex;
-    hub.start(this.#native, { head, body, complete, extra: this.#extraScope(scope) }, receiver);
+    const abilities = this.#options.testing ? TRAILERS | DEBUG : TRAILERS;
+    hub.start(this.#native, { head, body, complete, abilities, extra: this.#extraScope(scope) }, receiver);
     if (source) this.#feed(source, receiver);
   }
 

@@ -80,12 +80,13 @@ function encodeRoot(rootPath) {
 const plainAddress = (address) => (address?.startsWith('::ffff:') ? address.slice(7) : address ?? '');
 
 /**
- * `\n scheme \n client host \n client port \n server host \n server port \n`, made once for a socket.
+ * `\n scheme \n client host \n client port \n server host \n server port \n`, made once for a connection.
  * @param {any} socket
+ * @param {any} [holder] what remembers it: the socket of an HTTP/2 session is a proxy that cannot
  */
-function connectionText(socket) {
+function connectionText(socket, holder = socket) {
   if (socket == null) return '\nhttp\n\n\n\n\n';
-  const known = socket[kConnection];
+  const known = holder[kConnection];
   if (known !== undefined) return known;
   const client = plainAddress(socket.remoteAddress);
   let server = plainAddress(socket.localAddress);
@@ -96,7 +97,7 @@ function connectionText(socket) {
   const text = `\n${socket.encrypted ? 'https' : 'http'}\n${client}\n${client && socket.remotePort || ''}\n` +
     `${server}\n${socket.localAddress && socket.localPort || ''}\n`;
   // An address that is not there yet, or no longer, is not remembered.
-  if (client !== '') Object.defineProperty(socket, kConnection, { value: text });
+  if (client !== '') Object.defineProperty(holder, kConnection, { value: text });
   return text;
 }
 
@@ -123,8 +124,9 @@ function headOfIncoming(req, rootPathOption) {
   const rootPath = encodeRoot(rootPathOption ?? req.baseUrl ?? '');
   const target = belowRoot(req.originalUrl ?? req.url ?? '/', rootPath);
   const http2 = req.httpVersionMajor === 2;
-  const socket = http2 ? req.stream?.session?.socket : req.socket;
-  const head = headText(req.method, target, http2 ? '2' : req.httpVersion, connectionText(socket), rootPath);
+  const session = http2 ? req.stream?.session : undefined;
+  const connection = http2 ? connectionText(session?.socket, session) : connectionText(req.socket);
+  const head = headText(req.method, target, http2 ? '2' : req.httpVersion, connection, rootPath);
   const fields = http2 ? http2Fields(req.rawHeaders) : req.rawHeaders;
   return fields.length > 0 ? `${head}\n${fields.join('\n')}` : head;
 }

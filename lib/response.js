@@ -25,6 +25,8 @@ class Response {
     this.#body = typeof init.body === 'string' ? Buffer.from(init.body) : init.body;
     /** Fields after the body. */
     this.trailers = new Headers();
+    /** What the app told a test (option `testing`). @type {object | undefined} */
+    this.debug = undefined;
     this.log = init.log;
     this.exception = init.exception;
   }
@@ -187,7 +189,7 @@ class WholeReceiver {
   }
 
   onWhole(status, headers, body) {
-    this.#resolve(Response.fromNative(status, headers, body));
+    this.#settle(Response.fromNative(status, headers, body));
   }
 
   onStart(status, headers) {
@@ -201,9 +203,19 @@ class WholeReceiver {
     this.#credit.pass(this.slot, sizeOf(body));
   }
 
-  onEnd(body) {
+  onEnd(body, trailers) {
     if (body !== undefined) this.#chunks.push(toBuffer(body));
-    this.#resolve(Response.fromNative(this.#status, this.#headers, Buffer.concat(this.#chunks)));
+    this.#settle(Response.fromNative(this.#status, this.#headers, Buffer.concat(this.#chunks)), trailers);
+  }
+
+  onDebug(json) {
+    this.debug = JSON.parse(json);
+  }
+
+  #settle(response, trailers) {
+    if (trailers) response.trailers = Headers.fromFlat(flatHeaders(trailers));
+    if (this.debug) response.debug = this.debug;
+    this.#resolve(response);
   }
 
   onFailed(error) {
@@ -264,6 +276,7 @@ class StreamReceiver extends WholeReceiver {
 
   onStart(status, headers) {
     this.#stream = new ResponseStream(this, status, headers);
+    this.#stream.debug = this.debug;
     this.#resolve(this.#stream);
   }
 
@@ -271,7 +284,8 @@ class StreamReceiver extends WholeReceiver {
     this.#stream.receive(body);
   }
 
-  onEnd(body) {
+  onEnd(body, trailers) {
+    if (trailers) this.#stream.trailers = Headers.fromFlat(flatHeaders(trailers));
     if (body !== undefined) this.#stream.push(toBuffer(body));
     this.#stream.push(null);
     // The app has answered: nobody reads the rest of the request.

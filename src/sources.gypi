@@ -2,6 +2,7 @@
   "variables": {
     "core_sources": [
       "src/asgi/app_task.cc",
+      "src/asgi/extensions.cc",
       "src/asgi/http_cycle.cc",
       "src/asgi/messages.cc",
       "src/asgi/scope.cc",

@@ -37,11 +37,13 @@ bool PrepareHttpCycles(const GilHeld& gil) {
 }
 
 HttpCycle::HttpCycle(bridge::RefPtr<HttpCycleHost> host, bridge::RefPtr<bridge::Exchange> exchange,
-                     bridge::ExchangeRequest request, std::string_view method)
+                     bridge::ExchangeRequest request, const bridge::RequestHead& head)
     : host_(std::move(host)),
       exchange_(std::move(exchange)),
       inbound_(request.body_complete ? Inbound::kComplete : Inbound::kOpen),
-      head_request_(method == "HEAD"),
+      head_request_(head.method == "HEAD"),
+      hints_work_(head.http_version != "1.0"),
+      abilities_(request.abilities),
       window_(host_->high_water_mark()) {
   if (!request.body.empty()) chunks_.push_back(std::move(request.body));
 }
@@ -138,8 +140,13 @@ AwaitSource::Step HttpCycle::Receive(const GilHeld& gil, Entry entry, Owned* out
     *out = MakeHttpRequest(gil, chunk, last ? PyFalse() : PyTrue());
     return *out ? Step::kReady : Step::kError;
   }
-  if (!over && response_.phase() != ResponseState::Phase::kBroken)
+  if (!over && response_.phase() != ResponseState::Phase::kBroken) {
+    if (inbound_ == Inbound::kOpen && (abilities_ & bridge::kContinue) != 0 &&
+        !std::exchange(wants_body_, true)) {
+      Post({Kind::kConsumed}, Urgency::kNow);
+    }
     return Wait(gil, &receive_waiters_, out);
+  }
   // The first disconnect comes without suspending: request.is_disconnected() asks from within a
   // cancelled scope (F-06). Later ones yield once, so that `while True: await receive()` cannot
   // starve the loop (H-12).
@@ -198,11 +205,32 @@ bool HttpCycle::Perform(const GilHeld& gil, Borrowed message) {
       return PerformStart(gil, message);
     case MessageType::kHttpResponseBody:
       return PerformBody(gil, message);
-    default:
-      Raise(gil, *PyExc_RuntimeError,
-            "send(): expected 'http.response.start' or 'http.response.body', got '" + name + "'");
-      return false;
+    case MessageType::kHttpResponseTrailers:
+      return Offers(gil, bridge::kTrailers, name) && PerformTrailers(gil, message);
+    case MessageType::kHttpResponseEarlyHint:
+      return Offers(gil, bridge::kEarlyHint, name) && PerformEarlyHint(gil, message);
+    case MessageType::kHttpResponsePush:
+      return Offers(gil, bridge::kPush, name) && PerformPush(gil, message);
+    case MessageType::kHttpResponsePathSend:
+      return Offers(gil, bridge::kPathSend, name) && PerformPathSend(gil, message);
+    case MessageType::kHttpResponseZeroCopySend:
+      return Offers(gil, bridge::kZeroCopySend, name) && PerformZeroCopySend(gil, message);
+    case MessageType::kHttpResponseDebug:
+      return Offers(gil, bridge::kDebug, name) && PerformDebug(gil, message);
+    case MessageType::kInvalid:
+    case MessageType::kUnknown:
+      break;
   }
+  Raise(gil, *PyExc_RuntimeError,
+        "send(): expected 'http.response.start' or 'http.response.body', got '" + name + "'");
+  return false;
+}
+
+bool HttpCycle::Offers(const GilHeld& gil, uint32_t ability, const std::string& message) {
+  if ((abilities_ & ability) != 0) return true;
+  Raise(gil, *PyExc_RuntimeError,
+        "send(): '" + message + "' is not in scope['extensions'] of this request");
+  return false;
 }
 
 bool HttpCycle::PerformStart(const GilHeld& gil, Borrowed message) {
@@ -214,6 +242,7 @@ bool HttpCycle::PerformStart(const GilHeld& gil, Borrowed message) {
   ResponseStart start;
   if (!ReadResponseStart(gil, message, &start)) return false;
   start_ = std::move(start);
+  if ((abilities_ & bridge::kTrailers) == 0) start_.trailers = false;
   response_.Start();
   // EventSource waits for the head before it calls onopen.
   if (start_.event_stream) FlushHead();
@@ -224,19 +253,20 @@ bool HttpCycle::hides_body() const {
   return head_request_ || start_.status == 204 || start_.status == 304;
 }
 
-bool HttpCycle::PerformBody(const GilHeld& gil, Borrowed message) {
-  if (!response_.may_send_body()) {
-    Raise(gil, *PyExc_RuntimeError,
-          "send(): expected 'http.response.start', got 'http.response.body'");
-    return false;
-  }
-  ResponseBody read;
-  if (!ReadResponseBody(gil, message, &read)) return false;
-  const std::string_view bytes = hides_body() ? std::string_view() : read.body.bytes();
-  const uint64_t sent = body_sent_ + bytes.size();
+bool HttpCycle::MaySendBody(const GilHeld& gil, const std::string& message) {
+  if (response_.may_send_body() && !trailers_owed_) return true;
+  Raise(gil, *PyExc_RuntimeError,
+        std::string("send(): expected '") +
+            (trailers_owed_ ? "http.response.trailers" : "http.response.start") + "', got '" +
+            message + "'");
+  return false;
+}
+
+bool HttpCycle::CountBody(const GilHeld& gil, uint64_t bytes, bool more_body) {
+  const uint64_t sent = body_sent_ + bytes;
   if (start_.content_length && !hides_body()) {
     const uint64_t promised = *start_.content_length;
-    if (sent > promised || (!read.more_body && sent < promised)) {
+    if (sent > promised || (!more_body && sent < promised)) {
       Raise(gil, *PyExc_RuntimeError,
             "http.response.body: content-length promised " + std::to_string(promised) +
                 " bytes, the body has " + std::to_string(sent) +
@@ -245,23 +275,138 @@ bool HttpCycle::PerformBody(const GilHeld& gil, Borrowed message) {
     }
   }
   body_sent_ = sent;
+  body_begun_ = true;
+  return true;
+}
+
+bool HttpCycle::PerformBody(const GilHeld& gil, Borrowed message) {
+  if (!MaySendBody(gil, "http.response.body")) return false;
+  ResponseBody read;
+  if (!ReadResponseBody(gil, message, &read)) return false;
+  const std::string_view bytes = hides_body() ? std::string_view() : read.body.bytes();
+  if (!CountBody(gil, bytes.size(), read.more_body)) return false;
   if (!read.more_body) {
-    const bool whole = response_.phase() == ResponseState::Phase::kHeld;
-    response_.Complete();
-    ResponseEvent event{whole ? Kind::kWhole : Kind::kEnd};
-    if (whole) {
-      event.status = start_.status;
-      event.headers = std::move(start_.headers);
-    }
-    event.body = bytes;
-    PostLast(gil, std::move(event));
+    EndBody(gil, bytes);
     return true;
   }
   FlushHead();
-  if (bytes.empty()) return true;
+  PostChunk(bytes);
+  return true;
+}
+
+void HttpCycle::PostChunk(std::string_view bytes) {
+  if (bytes.empty()) return;
   ResponseEvent event{Kind::kChunk};
   event.body = bytes;
   window_.Take(bytes.size());
+  Post(std::move(event), Urgency::kNow);
+}
+
+void HttpCycle::EndBody(const GilHeld& gil, std::string_view rest) {
+  if (start_.trailers) {
+    trailers_owed_ = true;
+    FlushHead();
+    PostChunk(rest);
+    return;
+  }
+  const bool whole = response_.phase() == ResponseState::Phase::kHeld;
+  response_.Complete();
+  ResponseEvent event{whole ? Kind::kWhole : Kind::kEnd};
+  if (whole) {
+    event.status = start_.status;
+    event.headers = std::move(start_.headers);
+  }
+  event.body = rest;
+  PostLast(gil, std::move(event));
+}
+
+bool HttpCycle::PerformTrailers(const GilHeld& gil, Borrowed message) {
+  if (!trailers_owed_) {
+    Raise(gil, *PyExc_RuntimeError,
+          "send(): 'http.response.trailers' must follow the whole body of an "
+          "'http.response.start' with 'trailers': True");
+    return false;
+  }
+  Trailers read;
+  if (!ReadTrailers(gil, message, &read)) return false;
+  if (!trailers_.empty() && !read.headers.empty()) trailers_ += '\n';
+  trailers_ += read.headers;
+  if (read.more_trailers) return true;
+  response_.Complete();
+  ResponseEvent event{Kind::kEnd};
+  event.headers = std::move(trailers_);
+  PostLast(gil, std::move(event));
+  return true;
+}
+
+bool HttpCycle::PerformEarlyHint(const GilHeld& gil, Borrowed message) {
+  ResponseEvent event{Kind::kHint};
+  if (!ReadEarlyHint(gil, message, &event.headers)) return false;
+  // Later ones are ignored: a hint may be (checklist E-13).
+  const bool early = response_.phase() == ResponseState::Phase::kWaiting ||
+                     response_.phase() == ResponseState::Phase::kHeld;
+  if (early && hints_work_ && !event.headers.empty()) Post(std::move(event), Urgency::kNow);
+  return true;
+}
+
+bool HttpCycle::PerformPush(const GilHeld& gil, Borrowed message) {
+  if (!MaySendBody(gil, "http.response.push")) return false;
+  Push push;
+  if (!ReadPush(gil, message, &push)) return false;
+  ResponseEvent event{Kind::kPush};
+  event.body = std::move(push.path);
+  event.headers = std::move(push.headers);
+  Post(std::move(event), Urgency::kNow);
+  return true;
+}
+
+bool HttpCycle::PerformPathSend(const GilHeld& gil, Borrowed message) {
+  if (!MaySendBody(gil, "http.response.pathsend")) return false;
+  if (body_begun_) {
+    Raise(gil, *PyExc_RuntimeError,
+          "send(): 'http.response.pathsend' cannot follow 'http.response.body'");
+    return false;
+  }
+  FilePart part;
+  if (!ReadPathSend(gil, message, &part)) return false;
+  if (!CountBody(gil, hides_body() ? 0 : part.count, false)) return false;
+  PostFile(std::move(part));
+  EndBody(gil, {});
+  return true;
+}
+
+bool HttpCycle::PerformZeroCopySend(const GilHeld& gil, Borrowed message) {
+  if (!MaySendBody(gil, "http.response.zerocopysend")) return false;
+  FilePart part;
+  if (!ReadZeroCopySend(gil, message, &part)) return false;
+  const bool more_body = part.more_body;
+  if (!CountBody(gil, hides_body() ? 0 : part.count, more_body)) return false;
+  PostFile(std::move(part));
+  if (!more_body) EndBody(gil, {});
+  return true;
+}
+
+void HttpCycle::PostFile(FilePart part) {
+  if (hides_body()) return;
+  FlushHead();
+  if (part.count == 0) return;
+  window_.Take(part.count);
+  ResponseEvent event{Kind::kFile};
+  event.file = std::move(part.file);
+  event.offset = part.offset;
+  event.amount = part.count;
+  Post(std::move(event), Urgency::kNow);
+}
+
+bool HttpCycle::PerformDebug(const GilHeld& gil, Borrowed message) {
+  if (response_.phase() != ResponseState::Phase::kWaiting || debug_sent_) {
+    Raise(gil, *PyExc_RuntimeError,
+          "send(): 'http.response.debug' may be sent once, before 'http.response.start'");
+    return false;
+  }
+  ResponseEvent event{Kind::kDebug};
+  if (!ReadDebug(gil, message, &event.body)) return false;
+  debug_sent_ = true;
   Post(std::move(event), Urgency::kNow);
   return true;
 }
@@ -342,7 +487,9 @@ void HttpCycle::OnAppEnded(const GilHeld& gil, Owned result, Owned exception) {
   } else if (phase == ResponseState::Phase::kWaiting) {
     Fail({"ERR_ASGI_NO_RESPONSE", "the app returned without sending 'http.response.start'"});
   } else if (phase == ResponseState::Phase::kHeld || phase == ResponseState::Phase::kStreaming) {
-    Fail({"ERR_ASGI_INCOMPLETE_RESPONSE", "the app returned while 'more_body' was still true"});
+    Fail({"ERR_ASGI_INCOMPLETE_RESPONSE",
+          trailers_owed_ ? "the app returned without the 'http.response.trailers' it had promised"
+                         : "the app returned while 'more_body' was still true"});
   }
   if (!exception && result && result.get() != PyNone()) {
     const Owned type = Owned::Steal(PyObject_Type(result.get()));

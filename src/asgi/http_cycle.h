@@ -12,9 +12,11 @@
 #include <vector>
 
 #include "asgi/app_task.h"
+#include "asgi/extensions.h"
 #include "asgi/messages.h"
 #include "bridge/exchange.h"
 #include "bridge/flow_window.h"
+#include "bridge/request_head.h"
 #include "python/loop_thread.h"
 #include "python/ready_awaitable.h"
 
@@ -50,7 +52,7 @@ class HttpCycle final : public bridge::ExchangePeer,
                         public AppTaskOwner {
  public:
   HttpCycle(bridge::RefPtr<HttpCycleHost> host, bridge::RefPtr<bridge::Exchange> exchange,
-            bridge::ExchangeRequest request, std::string_view method);
+            bridge::ExchangeRequest request, const bridge::RequestHead& head);
 
   // Starts the app. False with a Python error set, when not even its task could be made.
   bool Start(const python::GilHeld& gil, python::Borrowed app, python::Owned scope);
@@ -87,6 +89,22 @@ class HttpCycle final : public bridge::ExchangePeer,
   bool Perform(const python::GilHeld& gil, python::Borrowed message);
   bool PerformStart(const python::GilHeld& gil, python::Borrowed message);
   bool PerformBody(const python::GilHeld& gil, python::Borrowed message);
+  bool PerformTrailers(const python::GilHeld& gil, python::Borrowed message);
+  bool PerformEarlyHint(const python::GilHeld& gil, python::Borrowed message);
+  bool PerformPush(const python::GilHeld& gil, python::Borrowed message);
+  bool PerformPathSend(const python::GilHeld& gil, python::Borrowed message);
+  bool PerformZeroCopySend(const python::GilHeld& gil, python::Borrowed message);
+  bool PerformDebug(const python::GilHeld& gil, python::Borrowed message);
+  // Raises when the host does not offer what the message needs.
+  bool Offers(const python::GilHeld& gil, uint32_t ability, const std::string& message);
+  // Raises unless body parts may follow.
+  bool MaySendBody(const python::GilHeld& gil, const std::string& message);
+  // Counts body bytes against content-length. False with a Python error set.
+  bool CountBody(const python::GilHeld& gil, uint64_t bytes, bool more_body);
+  void PostChunk(std::string_view bytes);
+  void PostFile(FilePart part);
+  // The body is complete; trailers may still be owed. `rest` is the last of the body.
+  void EndBody(const python::GilHeld& gil, std::string_view rest);
   Step Wait(const python::GilHeld& gil, std::vector<python::Owned>* waiters, python::Owned* out);
   static void WakeAll(const python::GilHeld& gil, std::vector<python::Owned>* waiters);
   Step SendNowhere(const python::GilHeld& gil, Entry entry, python::Owned* out);
@@ -110,9 +128,16 @@ class HttpCycle final : public bridge::ExchangePeer,
   std::vector<python::Owned> receive_waiters_;
 
   const bool head_request_;
+  const bool hints_work_;  // not over HTTP/1.0
+  const uint32_t abilities_;
+  bool wants_body_ = false;  // the host has heard that the app wants the body
   bridge::ResponseState response_;
   ResponseStart start_;
   uint64_t body_sent_ = 0;
+  bool body_begun_ = false;
+  bool trailers_owed_ = false;  // the body is complete, its trailers are not
+  std::string trailers_;
+  bool debug_sent_ = false;
   bridge::FlowWindow window_;
   std::vector<python::Owned> send_waiters_;
   python::Owned head_timer_;

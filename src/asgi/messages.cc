@@ -19,12 +19,6 @@ std::string TypeName(const GilHeld& gil, Borrowed object) {
   return TextOf(gil, GetAttribute(gil, type, "__name__"));
 }
 
-bool RaiseType(const GilHeld& gil, const std::string& what, const std::string& expected,
-               Borrowed got) {
-  Raise(gil, *PyExc_TypeError, what + ": expected " + expected + ", got " + TypeName(gil, got));
-  return false;
-}
-
 bool EqualsIgnoringCase(std::string_view text, std::string_view lower) {
   return text.size() == lower.size() &&
          std::equal(text.begin(), text.end(), lower.begin(), [](char a, char b) {
@@ -38,20 +32,12 @@ bool IsTokenChar(unsigned char c) {
          std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) != std::string_view::npos;
 }
 
-bool ReadBytes(const GilHeld& gil, Borrowed object, const char* what, std::string_view* bytes) {
-  char* data = nullptr;
-  Py_ssize_t size = 0;
-  if (!IsInstance(object, PyBytes_Type)) return RaiseType(gil, what, "bytes", object);
-  if (PyBytes_AsStringAndSize(object.get(), &data, &size) != 0) return false;
-  *bytes = {data, static_cast<size_t>(size)};
-  return true;
-}
-
-bool AddHeader(const GilHeld& gil, std::string_view name, std::string_view value,
-               ResponseStart* start) {
+// Checks a field, and trims its value (RFC 9110 section 5.5).
+bool CheckField(const GilHeld& gil, const char* what, std::string_view name,
+                std::string_view* value) {
   if (name.empty() || !std::all_of(name.begin(), name.end(), IsTokenChar)) {
     Raise(gil, *PyExc_ValueError,
-          "http.response.start: expected a header name of token characters, got '" +
+          std::string(what) + ": expected a header name of token characters, got '" +
               std::string(name) + "'");
     return false;
   }
@@ -59,14 +45,26 @@ bool AddHeader(const GilHeld& gil, std::string_view name, std::string_view value
   // every other control character too, which must be the app's error here instead of an uncaught
   // one there.
   const auto is_control = [](unsigned char c) { return (c < 0x20 && c != '\t') || c == 0x7f; };
-  if (std::any_of(value.begin(), value.end(), is_control)) {
+  if (std::any_of(value->begin(), value->end(), is_control)) {
     Raise(gil, *PyExc_ValueError,
-          "http.response.start: the value of header '" + std::string(name) +
+          std::string(what) + ": the value of header '" + std::string(name) +
               "' holds a control character such as CR, LF or NUL");
     return false;
   }
-  while (!value.empty() && (value.front() == ' ' || value.front() == '\t')) value.remove_prefix(1);
-  while (!value.empty() && (value.back() == ' ' || value.back() == '\t')) value.remove_suffix(1);
+  while (!value->empty() && (value->front() == ' ' || value->front() == '\t'))
+    value->remove_prefix(1);
+  while (!value->empty() && (value->back() == ' ' || value->back() == '\t'))
+    value->remove_suffix(1);
+  return true;
+}
+
+void Join(std::string_view name, std::string_view value, std::string* fields) {
+  if (!fields->empty()) *fields += '\n';
+  fields->append(name).append(1, '\n').append(value);
+}
+
+bool AddToStart(const GilHeld& gil, std::string_view name, std::string_view value,
+                ResponseStart* start) {
   if (EqualsIgnoringCase(name, "transfer-encoding"))
     return true;  // the server frames by itself (H-23)
   if (EqualsIgnoringCase(name, "content-length")) {
@@ -82,57 +80,85 @@ bool AddHeader(const GilHeld& gil, std::string_view name, std::string_view value
   } else if (EqualsIgnoringCase(name, "content-type")) {
     start->event_stream = EqualsIgnoringCase(value.substr(0, 17), "text/event-stream");
   }
-  if (!start->headers.empty()) start->headers += '\n';
-  start->headers.append(name).append(1, '\n').append(value);
+  Join(name, value, &start->headers);
   return true;
 }
 
-bool ReadPair(const GilHeld& gil, Borrowed pair, ResponseStart* start) {
-  Owned kept;  // the tuple made of a pair that is none
-  PyObject* items[2] = {nullptr, nullptr};
+// Splits what may stand for a pair into its two items, which `kept` keeps alive where needed.
+bool ReadPair(const GilHeld& gil, Borrowed pair, const std::string& what, PyObject* items[2],
+              Owned* kept) {
   if (IsInstance(pair, PyTuple_Type) && PyTuple_Size(pair.get()) == 2) {
     items[0] = PyTuple_GetItem(pair.get(), 0);
     items[1] = PyTuple_GetItem(pair.get(), 1);
-  } else if (IsInstance(pair, PyList_Type) && PyList_Size(pair.get()) == 2) {
+    return true;
+  }
+  if (IsInstance(pair, PyList_Type) && PyList_Size(pair.get()) == 2) {
     items[0] = PyList_GetItem(pair.get(), 0);
     items[1] = PyList_GetItem(pair.get(), 1);
-  } else if (!IsInstance(pair, PyBytes_Type) && !IsInstance(pair, PyUnicode_Type)) {
-    kept = Call(gil, reinterpret_cast<PyObject*>(PyTuple_Type), {pair.get()});
-    if (!kept) PyErr_Clear();
-    if (kept && PyTuple_Size(kept.get()) == 2) {
-      items[0] = PyTuple_GetItem(kept.get(), 0);
-      items[1] = PyTuple_GetItem(kept.get(), 1);
+    return true;
+  }
+  if (!IsInstance(pair, PyBytes_Type) && !IsInstance(pair, PyUnicode_Type)) {
+    *kept = Call(gil, reinterpret_cast<PyObject*>(PyTuple_Type), {pair.get()});
+    if (!*kept) PyErr_Clear();
+    if (*kept && PyTuple_Size(kept->get()) == 2) {
+      items[0] = PyTuple_GetItem(kept->get(), 0);
+      items[1] = PyTuple_GetItem(kept->get(), 1);
+      return true;
     }
   }
-  if (items[0] == nullptr) {
-    return RaiseType(gil, "http.response.start: header", "a pair (name, value) of bytes", pair);
-  }
-  std::string_view name;
-  std::string_view value;
-  return ReadBytes(gil, items[0], "http.response.start: header name", &name) &&
-         ReadBytes(gil, items[1], "http.response.start: header value", &value) &&
-         AddHeader(gil, name, value, start);
+  return RaiseType(gil, what + ": header", "a pair (name, value) of bytes", pair);
 }
 
-bool ReadHeaders(const GilHeld& gil, Borrowed headers, ResponseStart* start) {
+// Calls add(name, value) for each field of an iterable of pairs, checked.
+template <class Add>
+bool ReadFieldsWith(const GilHeld& gil, Borrowed headers, const char* what, Add&& add) {
+  const auto read = [&](Borrowed pair) {
+    Owned kept;
+    PyObject* items[2] = {nullptr, nullptr};
+    std::string_view name;
+    std::string_view value;
+    return ReadPair(gil, pair, what, items, &kept) &&
+           ReadBytes(gil, items[0], what, "header name", &name) &&
+           ReadBytes(gil, items[1], what, "header value", &value) &&
+           CheckField(gil, what, name, &value) && add(name, value);
+  };
   if (IsInstance(headers, PyList_Type)) {
     for (Py_ssize_t i = 0; i < PyList_Size(headers.get()); ++i) {
-      if (!ReadPair(gil, PyList_GetItem(headers.get(), i), start)) return false;
+      // Held: making a tuple of an item runs code that may change the list.
+      const Owned pair = Owned::Borrow(PyList_GetItem(headers.get(), i));
+      if (!read(pair)) return false;
     }
     return true;
   }
-  const Owned iterator = Owned::Steal(PyObject_GetIter(headers.get()));
-  if (!iterator) {
-    PyErr_Clear();
-    return RaiseType(gil, "http.response.start: headers", "an iterable of pairs", headers);
-  }
-  while (const Owned pair = Owned::Steal(PyIter_Next(iterator.get()))) {
-    if (!ReadPair(gil, pair, start)) return false;
-  }
-  return PyErr_Occurred() == nullptr;
+  return ForEach(gil, headers, std::string(what) + ": headers", "an iterable of pairs",
+                 [&](Borrowed pair) { return read(pair); });
 }
 
 }  // namespace
+
+bool RaiseType(const GilHeld& gil, const std::string& what, const std::string& expected,
+               Borrowed got) {
+  Raise(gil, *PyExc_TypeError, what + ": expected " + expected + ", got " + TypeName(gil, got));
+  return false;
+}
+
+bool ReadBytes(const GilHeld& gil, Borrowed object, const char* what, const char* part,
+               std::string_view* bytes) {
+  char* data = nullptr;
+  Py_ssize_t size = 0;
+  if (!IsInstance(object, PyBytes_Type))
+    return RaiseType(gil, std::string(what) + ": " + part, "bytes", object);
+  if (PyBytes_AsStringAndSize(object.get(), &data, &size) != 0) return false;
+  *bytes = {data, static_cast<size_t>(size)};
+  return true;
+}
+
+bool ReadFields(const GilHeld& gil, Borrowed headers, const char* what, std::string* fields) {
+  return ReadFieldsWith(gil, headers, what, [&](std::string_view name, std::string_view value) {
+    Join(name, value, fields);
+    return true;
+  });
+}
 
 MessageType ReadType(const GilHeld& gil, Borrowed message, std::string* name) {
   if (!IsInstance(message, PyDict_Type)) {
@@ -153,9 +179,15 @@ MessageType ReadType(const GilHeld& gil, Borrowed message, std::string* name) {
   const char* data = PyUnicode_AsUTF8AndSize(type.get(), &size);
   if (data == nullptr) return MessageType::kInvalid;
   const std::string_view text(data, static_cast<size_t>(size));
+  *name = text;
   if (text == "http.response.start") return MessageType::kHttpResponseStart;
   if (text == "http.response.body") return MessageType::kHttpResponseBody;
-  *name = text;
+  if (text == "http.response.trailers") return MessageType::kHttpResponseTrailers;
+  if (text == "http.response.early_hint") return MessageType::kHttpResponseEarlyHint;
+  if (text == "http.response.push") return MessageType::kHttpResponsePush;
+  if (text == "http.response.pathsend") return MessageType::kHttpResponsePathSend;
+  if (text == "http.response.zerocopysend") return MessageType::kHttpResponseZeroCopySend;
+  if (text == "http.response.debug") return MessageType::kHttpResponseDebug;
   return MessageType::kUnknown;
 }
 
@@ -179,8 +211,20 @@ bool ReadResponseStart(const GilHeld& gil, Borrowed message, ResponseStart* star
   }
   start->status = static_cast<int>(number);
   const Borrowed headers = PyDict_GetItemWithError(message.get(), Names().headers);
-  if (headers) return ReadHeaders(gil, headers, start);
-  return PyErr_Occurred() == nullptr;
+  const auto add = [&](std::string_view name, std::string_view value) {
+    return AddToStart(gil, name, value, start);
+  };
+  if (headers && !ReadFieldsWith(gil, headers, "http.response.start", add)) return false;
+  if (PyErr_Occurred() != nullptr) return false;
+  return ReadFlag(gil, message, Names().trailers, &start->trailers);
+}
+
+bool ReadFlag(const GilHeld&, Borrowed message, PyObject* key, bool* flag) {
+  const Borrowed value = PyDict_GetItemWithError(message.get(), key);
+  if (!value) return PyErr_Occurred() == nullptr;
+  const int truth = PyObject_IsTrue(value.get());
+  *flag = truth > 0;
+  return truth >= 0;
 }
 
 BodyView::~BodyView() {
@@ -189,7 +233,7 @@ BodyView::~BodyView() {
 
 bool BodyView::Read(const GilHeld& gil, Borrowed body) {
   if (IsInstance(body, PyBytes_Type))
-    return ReadBytes(gil, body, "http.response.body: body", &bytes_);
+    return ReadBytes(gil, body, "http.response.body", "body", &bytes_);
   if (PyObject_GetBuffer(body.get(), &buffer_, PyBUF_SIMPLE) != 0) {
     PyErr_Clear();
     return RaiseType(gil, "http.response.body: body", "bytes, bytearray or memoryview", body);
@@ -202,12 +246,7 @@ bool BodyView::Read(const GilHeld& gil, Borrowed body) {
 bool ReadResponseBody(const GilHeld& gil, Borrowed message, ResponseBody* body) {
   const Borrowed bytes = PyDict_GetItemWithError(message.get(), Names().body);
   if (bytes && !body->body.Read(gil, bytes)) return false;
-  const Borrowed more = PyDict_GetItemWithError(message.get(), Names().more_body);
-  if (PyErr_Occurred() != nullptr) return false;
-  if (!more) return true;
-  const int truth = PyObject_IsTrue(more.get());
-  body->more_body = truth > 0;
-  return truth >= 0;
+  return PyErr_Occurred() == nullptr && ReadFlag(gil, message, Names().more_body, &body->more_body);
 }
 
 Owned MakeHttpRequest(const GilHeld& gil, std::string_view body, PyObject* more_body) {

@@ -14,16 +14,58 @@
 
 namespace node_asgi::asgi {
 
-enum class MessageType { kInvalid, kHttpResponseStart, kHttpResponseBody, kUnknown };
+enum class MessageType {
+  kInvalid,
+  kHttpResponseStart,
+  kHttpResponseBody,
+  kHttpResponseTrailers,
+  kHttpResponseEarlyHint,
+  kHttpResponsePush,
+  kHttpResponsePathSend,
+  kHttpResponseZeroCopySend,
+  kHttpResponseDebug,
+  kUnknown,
+};
 
-// kInvalid: a Python error is set. kUnknown: a str that this server does not know; *name holds it.
+// kInvalid: a Python error is set. kUnknown: a str that this server does not know. *name holds it.
 MessageType ReadType(const python::GilHeld& gil, python::Borrowed message, std::string* name);
+
+// Raises "what: expected …, got <type>" and returns false.
+bool RaiseType(const python::GilHeld& gil, const std::string& what, const std::string& expected,
+               python::Borrowed got);
+
+// The bytes of a bytes object, which must outlive the view; `part` names it in the error.
+bool ReadBytes(const python::GilHeld& gil, python::Borrowed object, const char* what,
+               const char* part, std::string_view* bytes);
+
+// The truth of message[key]; unchanged when the key is absent.
+bool ReadFlag(const python::GilHeld& gil, python::Borrowed message, PyObject* key, bool* flag);
+
+// Fields as ASGI writes them, joined as name \n value …; every one checked.
+bool ReadFields(const python::GilHeld& gil, python::Borrowed headers, const char* what,
+                std::string* fields);
+
+// Calls handle(item) for each item until it returns false, which means a Python error.
+template <class Handle>
+bool ForEach(const python::GilHeld& gil, python::Borrowed iterable, const std::string& what,
+             const std::string& expected, Handle&& handle) {
+  const python::Owned iterator = python::Owned::Steal(python::PyObject_GetIter(iterable.get()));
+  if (!iterator) {
+    python::PyErr_Clear();
+    return RaiseType(gil, what, expected, iterable);
+  }
+  while (const python::Owned item = python::Owned::Steal(python::PyIter_Next(iterator.get()))) {
+    if (!handle(item)) return false;
+  }
+  return python::PyErr_Occurred() == nullptr;
+}
 
 struct ResponseStart {
   int status = 0;
   std::string headers;  // name \n value …; framing headers of the app's own are dropped
   std::optional<uint64_t> content_length;
   bool event_stream = false;  // content-type: text/event-stream
+  bool trailers = false;      // the app says that http.response.trailers follow the body
 };
 
 bool ReadResponseStart(const python::GilHeld& gil, python::Borrowed message, ResponseStart* start);

@@ -55,6 +55,8 @@ bool HttpScopeBuilder::Prepare(const GilHeld& gil, const ScopeOptions& options, 
   const Owned json = Owned::Steal(PyImport_ImportModule("json"));
   if (!template_ || !asgi_ || !json) return false;
   json_loads_ = GetAttribute(gil, json, "loads");
+  for (int i = 0; i < kExtensions; ++i)
+    extension_names_[i] = PyUnicode_InternFromString(extension_table[i].name);
   return json_loads_ && Set(template_, Names().type, Names().http) &&
          Set(asgi_, Names().version, Text(gil, "3.0")) &&
          Set(asgi_, Names().spec_version, Text(gil, options.spec_version));
@@ -109,7 +111,7 @@ Owned HttpScopeBuilder::Headers(const GilHeld& gil, std::string_view headers) {
 }
 
 Owned HttpScopeBuilder::Build(const GilHeld& gil, const bridge::RequestHead& head,
-                              std::string_view extra_scope) {
+                              const bridge::ExchangeRequest& request) {
   const Interned& names = Names();
   Owned scope = Owned::Steal(PyDict_Copy(template_.get()));
   if (!scope) return Owned();
@@ -124,7 +126,6 @@ Owned HttpScopeBuilder::Build(const GilHeld& gil, const bridge::RequestHead& hea
   const Owned query =
       target.query.empty() ? Owned::Borrow(names.empty_bytes) : BytesOf(gil, target.query);
   const Owned asgi = Owned::Steal(PyDict_Copy(asgi_.get()));
-  const Owned extensions = Owned::Steal(PyDict_New());
 
   const bool set =
       Set(scope, names.asgi, asgi) &&
@@ -136,14 +137,33 @@ Owned HttpScopeBuilder::Build(const GilHeld& gil, const bridge::RequestHead& hea
       Set(scope, names.headers, Headers(gil, head.headers)) &&
       Set(scope, names.client, Address(gil, head.client_host, head.client_port)) &&
       Set(scope, names.server, Address(gil, head.server_host, head.server_port)) &&
-      Set(scope, names.extensions, extensions);
+      Set(scope, names.extensions, Extensions(gil, request));
   if (!set) return Owned();
   if (state_ && !Set(scope, names.state, Owned::Steal(PyDict_Copy(state_.get())))) return Owned();
-  if (!extra_scope.empty()) {
-    const Owned text = Text(gil, extra_scope);
-    if (!text || !Set(extensions, names.node, Call(gil, json_loads_, {text.get()}))) return Owned();
-  }
   return scope;
+}
+
+// Only what this request's host can do (S-28), each with a dict of its own.
+Owned HttpScopeBuilder::Extensions(const GilHeld& gil, const bridge::ExchangeRequest& request) {
+  Owned extensions = Owned::Steal(PyDict_New());
+  if (!extensions) return extensions;
+  for (int i = 0; i < kExtensions; ++i) {
+    if ((request.abilities & extension_table[i].ability) == 0) continue;
+    if (!Set(extensions, extension_names_[i], Owned::Steal(PyDict_New()))) return Owned();
+  }
+  const auto parse = [&](const std::string& json) {
+    const Owned text = Text(gil, json);
+    return text ? Call(gil, json_loads_, {text.get()}) : Owned();
+  };
+  if (!request.extra_scope.empty() && !Set(extensions, Names().node, parse(request.extra_scope)))
+    return Owned();
+  if (request.tls.empty()) return extensions;
+  if (tls_text_ != request.tls) {
+    tls_ = parse(request.tls);
+    tls_text_ = tls_ ? request.tls : std::string();
+  }
+  if (!tls_ || !Set(extensions, Names().tls, Owned::Steal(PyDict_Copy(tls_.get())))) return Owned();
+  return extensions;
 }
 
 }  // namespace node_asgi::asgi

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "asgi/extensions.h"
 #include "bridge/exchange.h"
 #include "bridge/request_head.h"
 #include "python/gil.h"
@@ -27,12 +28,13 @@ class HttpScopeBuilder {
   // A fresh dict; nothing in it is shared with another request but the values inside `state`.
   // Null with a Python error set.
   python::Owned Build(const python::GilHeld& gil, const bridge::RequestHead& head,
-                      std::string_view extra_scope);
+                      const bridge::ExchangeRequest& request);
 
  private:
   // A str or bytes that many requests share, from a bounded table.
   PyObject* CachedText(const python::GilHeld& gil, std::string_view text);
   PyObject* CachedHeaderName(const python::GilHeld& gil, std::string_view name);
+  python::Owned Extensions(const python::GilHeld& gil, const bridge::ExchangeRequest& request);
   python::Owned Headers(const python::GilHeld& gil, std::string_view headers);
 
   struct Hash {
@@ -48,6 +50,9 @@ class HttpScopeBuilder {
   python::Owned asgi_;
   python::Owned state_;
   python::Owned json_loads_;
+  PyObject* extension_names_[kExtensions];  // interned
+  std::string tls_text_;  // what tls_ was made from: one client's requests have the same
+  python::Owned tls_;
 };
 
 }  // namespace node_asgi::asgi

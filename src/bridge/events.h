@@ -9,6 +9,7 @@
 #include <string>
 
 #include "bridge/failure.h"
+#include "bridge/file_descriptor.h"
 #include "bridge/ref_counted.h"
 
 namespace node_asgi::python {
@@ -43,7 +44,11 @@ struct ResponseEvent {
     kChunk,     // body
     kEnd,       // body (may be empty); the last
     kFailed,    // failure; the last
-    kConsumed,  // amount: request body bytes that the app has taken
+    kConsumed,  // amount: request body bytes that the app has taken; 0: it wants the first of them
+    kHint,      // headers: links for a 103 response, each on a line
+    kPush,      // body: a path; headers: those of a request that the client will make for it
+    kFile,      // file, offset, amount: bytes of a file as the next part of the body
+    kDebug,     // body: a JSON object for a test
     kSettled,   // amount: token of a control call; failure, or body = JSON result
     kNotice,    // failure: an error that nobody awaits; body = 'error' or 'warning'
   };
@@ -51,9 +56,12 @@ struct ResponseEvent {
   RefPtr<Exchange> exchange{};
   int status = 0;
   size_t amount = 0;
-  std::string headers{};  // name \n value \n name \n value, latin-1; no field holds CR, LF or NUL
+  // name \n value \n name \n value, latin-1; no field holds CR, LF or NUL. Of kEnd: the trailers.
+  std::string headers{};
   std::string body{};
   std::unique_ptr<Failure> failure{};
+  FileDescriptor file{};
+  uint64_t offset = 0;
 
   bool last() const { return kind == Kind::kWhole || kind == Kind::kEnd || kind == Kind::kFailed; }
 };

@@ -51,6 +51,18 @@ class ResponseState {
   Phase phase_ = Phase::kWaiting;
 };
 
+// What the host of a request can do for it; bits. lib/abilities.js has the same numbers.
+enum Ability : uint32_t {
+  kPathSend = 1,  // each of these is an extension of the ASGI spec, offered in the scope
+  kZeroCopySend = 2,
+  kTrailers = 4,
+  kEarlyHint = 8,
+  kPush = 16,
+  kDebug = 32,
+  // The client waits for a 100 before it sends its body: the host hears when the app wants it.
+  kContinue = 64,
+};
+
 struct ExchangeRequest {
   // method \n target \n http version \n scheme \n client host \n client port \n server host \n
   // server port \n root path [\n name \n value]…, latin-1. Built by lib/exchange.js, split by
@@ -59,6 +71,8 @@ struct ExchangeRequest {
   std::string body;           // first body bytes
   bool body_complete = true;  // false: kBody and kBodyEnd events follow
   std::string extra_scope;    // JSON object for scope["extensions"]["node"], or empty
+  std::string tls;            // JSON object for scope["extensions"]["tls"], or empty
+  uint32_t abilities = 0;     // of enum Ability
 };
 
 class Exchange final : public RefCounted {

@@ -1,6 +1,9 @@
 #include "bridge/request_head.h"
 
+#include <algorithm>
+#include <cctype>
 #include <cstring>
+#include <utility>
 
 namespace node_asgi::bridge {
 namespace {
@@ -42,6 +45,27 @@ bool RequestHead::NextHeader(std::string_view* rest, std::string_view* name,
   bool at_end = false;
   TakeField(rest, &at_end, name);
   return TakeField(rest, &at_end, value);
+}
+
+bool RequestHead::HasValidHost() const {
+  constexpr std::string_view kName = "host";
+  // RFC 3986 section 3.2.2, with the brackets of an IPv6 address and the colon of a port.
+  constexpr std::string_view kMarks = "-._~!$&'()*+,;=%:[]";
+  bool seen = false;
+  std::string_view rest = headers;
+  std::string_view name;
+  std::string_view value;
+  while (NextHeader(&rest, &name, &value)) {
+    const bool host =
+        name.size() == kName.size() && std::equal(name.begin(), name.end(), kName.begin(),
+                                                  [](char a, char b) { return (a | 0x20) == b; });
+    if (!host) continue;
+    const bool valid = std::all_of(value.begin(), value.end(), [&](unsigned char c) {
+      return std::isalnum(c) != 0 || kMarks.find(static_cast<char>(c)) != std::string_view::npos;
+    });
+    if (std::exchange(seen, true) || !valid) return false;
+  }
+  return true;
 }
 
 std::string PercentDecode(std::string_view text) {

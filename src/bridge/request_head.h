@@ -24,6 +24,10 @@ struct RequestHead {
   static bool Split(std::string_view text, RequestHead* head);
   // Takes the next pair off `rest`. False at the end, or when a name has no value.
   static bool NextHeader(std::string_view* rest, std::string_view* name, std::string_view* value);
+
+  // Whether there is at most one Host field, of characters that a host and port may have (RFC 9112
+  // section 3.2: anything else is to be answered with 400).
+  bool HasValidHost() const;
 };
 
 // %XX decoded; what is no escape stays as it is.

@@ -119,10 +119,14 @@ void Application::Admit(const GilHeld& gil, const RefPtr<Exchange>& exchange) {
   if (!bridge::RequestHead::Split(text, &head)) {
     return Refuse(*exchange, {"ERR_ASGI_REQUEST", "the request's head lacks a field"});
   }
-  Owned scope = scopes_.Build(gil, head, request.extra_scope);
+  if (!head.HasValidHost()) {
+    return Refuse(*exchange,
+                  {"ERR_ASGI_REQUEST", "expected at most one Host field, of the form host[:port]"});
+  }
+  Owned scope = scopes_.Build(gil, head, request);
   if (!scope) return Refuse(*exchange, TakeFailure(gil, "ERR_ASGI_REQUEST"));
   const auto cycle = bridge::MakeRef<asgi::HttpCycle>(RefPtr<asgi::HttpCycleHost>(this), exchange,
-                                                      std::move(request), head.method);
+                                                      std::move(request), head);
   exchange->set_peer(RefPtr<bridge::ExchangePeer>(cycle.get()));
   cycles_.insert(cycle.get());
   for (RequestEvent& event : std::exchange(exchange->early_events, {}))

@@ -90,7 +90,8 @@ Napi::Value PythonHandler::Start(const Napi::CallbackInfo& info) {
   if (!exchange) return Napi::Number::New(info.Env(), refusal == host::Refusal::kBusy ? -1 : -2);
   const uint32_t slot = mailbox_->Add(exchange);
   using WakeUp = host::Runtime::WakeUp;
-  host::Begin(*application_, exchange, info[4].ToBoolean().Value() ? WakeUp::kLater : WakeUp::kNow);
+  const bool later = (info[2].As<Napi::Number>().Uint32Value() & kWakeLater) != 0;
+  host::Begin(*application_, exchange, later ? WakeUp::kLater : WakeUp::kNow);
   return Napi::Number::New(info.Env(), slot);
 }
 
@@ -106,7 +107,7 @@ Napi::Value PythonHandler::StartSync(const Napi::CallbackInfo& info) {
                                : Failure{"ERR_ASGI_CLOSED", "the handler is closed"});
   }
   host::Begin(*application_, exchange);
-  const int64_t timeout = info[4].As<Napi::Number>().Int64Value();
+  const int64_t timeout = info[5].As<Napi::Number>().Int64Value();
   const SyncSink::Result result = sink->Wait(std::chrono::milliseconds(timeout));
   host::OnEnded(host::Runtime::Get(), *exchange);
   if (!result.ended) {

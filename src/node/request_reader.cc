@@ -25,8 +25,11 @@ bridge::ExchangeRequest ReadRequest(const Napi::CallbackInfo& info) {
   bridge::ExchangeRequest request;
   request.head = ReadLatin1(info.Env(), info[0]);
   request.body = ReadBytes(info[1]);
-  request.body_complete = info[2].ToBoolean().Value();
+  const uint32_t flags = info[2].As<Napi::Number>().Uint32Value();
+  request.body_complete = (flags & kBodyComplete) != 0;
+  request.abilities = flags >> kAbilityShift;
   if (info[3].IsString()) request.extra_scope = info[3].As<Napi::String>().Utf8Value();
+  if (info[4].IsString()) request.tls = info[4].As<Napi::String>().Utf8Value();
   return request;
 }
 

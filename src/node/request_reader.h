@@ -16,8 +16,13 @@ std::string ReadLatin1(napi_env env, napi_value value);
 // The bytes of a Buffer or other Uint8Array, copied; empty for undefined.
 std::string ReadBytes(Napi::Value value);
 
-// Arguments: head (latin-1, see bridge::ExchangeRequest), body (Uint8Array or undefined), whether
-// the body is complete, JSON text of the extra scope or undefined.
+// Flags of a request: lib/abilities.js has the same numbers.
+inline constexpr uint32_t kBodyComplete = 1;
+inline constexpr uint32_t kWakeLater = 2;  // Runtime::WakeUp::kLater
+inline constexpr uint32_t kAbilityShift = 8;
+
+// Arguments: head (latin-1, see bridge::ExchangeRequest), body (Uint8Array or undefined), flags,
+// JSON text of the extra scope or undefined, JSON text of the tls extension or undefined.
 bridge::ExchangeRequest ReadRequest(const Napi::CallbackInfo& info);
 
 }  // namespace node_asgi::node

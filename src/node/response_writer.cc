@@ -21,23 +21,46 @@ Napi::Value ResponseWriter::Body(Napi::Env env, const std::string& body) {
   return Napi::Value(env, text);
 }
 
-void ResponseWriter::Add(Napi::Env env, const bridge::ResponseEvent& event, uint32_t slot) {
+void ResponseWriter::Add(Napi::Env env, bridge::ResponseEvent& event, uint32_t slot) {
   uint32_t* numbers = number_data_ + count_++ * kNumbers;
   const bool has_status = event.kind == Kind::kWhole || event.kind == Kind::kStart;
   numbers[0] = static_cast<uint32_t>(event.kind);
   numbers[1] = slot;
   numbers[2] =
       has_status ? static_cast<uint32_t>(event.status) : static_cast<uint32_t>(event.amount);
-  if (has_status) {
-    napi_value headers = nullptr;
-    napi_create_string_latin1(env, event.headers.data(), event.headers.size(), &headers);
-    values_.push_back(headers);
-  }
+  const auto headers = [&] {
+    napi_value text = nullptr;
+    napi_create_string_latin1(env, event.headers.data(), event.headers.size(), &text);
+    values_.push_back(text);
+  };
   switch (event.kind) {
     case Kind::kWhole:
+      headers();
+      values_.push_back(Body(env, event.body));
+      break;
+    case Kind::kStart:
+    case Kind::kHint:
+      headers();
+      break;
     case Kind::kChunk:
+      values_.push_back(Body(env, event.body));
+      break;
     case Kind::kEnd:
       values_.push_back(Body(env, event.body));
+      headers();
+      break;
+    case Kind::kPush:
+      values_.push_back(Napi::String::New(env, event.body));
+      headers();
+      break;
+    case Kind::kFile:
+      // JavaScript closes it from here on; numbers[2] is its descriptor.
+      numbers[2] = static_cast<uint32_t>(event.file.Release());
+      values_.push_back(Napi::Number::New(env, static_cast<double>(event.offset)));
+      values_.push_back(Napi::Number::New(env, static_cast<double>(event.amount)));
+      break;
+    case Kind::kDebug:
+      values_.push_back(Napi::String::New(env, event.body));
       break;
     case Kind::kFailed:
       values_.push_back(ToFailureObject(env, *event.failure));
@@ -48,7 +71,6 @@ void ResponseWriter::Add(Napi::Env env, const bridge::ResponseEvent& event, uint
       values_.push_back(event.failure ? Napi::Value(ToFailureObject(env, *event.failure))
                                       : env.Undefined());
       break;
-    case Kind::kStart:
     case Kind::kConsumed:
       break;
   }

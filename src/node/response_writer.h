@@ -26,7 +26,7 @@ class ResponseWriter {
   explicit ResponseWriter(Napi::Env env);
 
   // In a handle scope that lives until Values().
-  void Add(Napi::Env env, const bridge::ResponseEvent& event, uint32_t slot);
+  void Add(Napi::Env env, bridge::ResponseEvent& event, uint32_t slot);
   size_t count() const { return count_; }
   // The values since the last call, in the order of the events; kinds decide how many each has.
   Napi::Array TakeValues(Napi::Env env);

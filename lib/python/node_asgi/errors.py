@@ -27,6 +27,11 @@ def describe(exception: BaseException) -> Tuple[str, str, str, str]:
     return _clean(kind), _clean(message), _clean(text), details
 
 
+def to_json(value: Any) -> str:
+    """JSON of a value; what JSON cannot say is written as its repr()."""
+    return json.dumps(value, default=repr)
+
+
 def _clean(text: str) -> str:
     """Without lone surrogates, which have no UTF-8 form."""
     return text.encode("utf-8", "replace").decode("utf-8")
