@@ -14,6 +14,7 @@ const EARLY_HINT = 8 << SHIFT;
 const PUSH = 16 << SHIFT;
 const DEBUG = 32 << SHIFT;
 const CONTINUE = 64 << SHIFT;
+const CALL = 128 << SHIFT;
 
 /** What a response of a Node server can do. @param {any} req @param {any} res */
 function abilitiesOf(req, res) {
@@ -32,4 +33,4 @@ function tlsOf(req) {
   return session?.encrypted ? tlsExtension(session.socket, session) : undefined;
 }
 
-module.exports = { COMPLETE, LATER, TRAILERS, DEBUG, CONTINUE, abilitiesOf, tlsOf };
+module.exports = { COMPLETE, LATER, TRAILERS, DEBUG, CONTINUE, CALL, abilitiesOf, tlsOf };

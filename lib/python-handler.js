@@ -4,8 +4,9 @@ const { EventEmitter } = require('node:events');
 const path = require('node:path');
 const { isMainThread } = require('node:worker_threads');
 
-const { COMPLETE, DEBUG, TRAILERS } = require('./abilities');
+const { CALL, COMPLETE, DEBUG, TRAILERS } = require('./abilities');
 const binding = require('./binding');
+const { encodeCall, readAnswer } = require('./calls');
 const { create, fromFailure, tooLarge } = require('./errors');
 const { fetchFrom } = require('./fetch');
 const { continueWhenRead, serve } = require('./http');
@@ -19,6 +20,9 @@ const { Response, WholeReceiver, StreamReceiver, flatHeaders } = require('./resp
 let chosen;
 /** The longest that the end of the process waits for apps. */
 let exitTimeout = 0;
+
+/** A function call travels as a request: see lib/python/node_asgi/calls.py. */
+const CALL_REQUEST = { ...readRequest({ method: 'CALL', url: '/' }, undefined), abilities: CALL };
 
 /** Starts Python with an interpreter, or attaches to the one that runs. */
 function startRuntime(interpreter, options) {
@@ -68,6 +72,7 @@ class PythonHandler extends EventEmitter {
   #id;
   /** @type {any} the addon's handler, once Python has been found */
   #native;
+  #abilities;
   /** @type {Promise<void> | undefined} */
   #beginning;
   /** @type {Promise<string> | undefined} */
@@ -81,6 +86,7 @@ class PythonHandler extends EventEmitter {
   constructor(options) {
     super();
     this.#options = readOptions(options);
+    this.#abilities = this.#options.testing ? TRAILERS | DEBUG : TRAILERS;
     this.#id = hub.addHandler((level, error) => this.#notice(level, error));
     const handler = this;
     this.#owner = {
@@ -127,7 +133,7 @@ class PythonHandler extends EventEmitter {
    * @returns {Promise<Response>} with the whole body. Rejects with a PythonError when the app raises.
    */
   handleRequest(request, init) {
-    return this.#run(request, init, (resolve, reject) => new WholeReceiver(resolve, reject, this.#options.highWaterMark));
+    return this.#request(request, init, (resolve, reject) => new WholeReceiver(resolve, reject, this.#options.highWaterMark));
   }
 
   /**
@@ -137,7 +143,7 @@ class PythonHandler extends EventEmitter {
    * @returns {Promise<import('./response').ResponseStream>} once the response has started
    */
   handleStream(request, init) {
-    return this.#run(request, init, (resolve, reject) =>
+    return this.#request(request, init, (resolve, reject) =>
       new StreamReceiver(resolve, reject, this.#options.highWaterMark, init?.duplex === true));
   }
 
@@ -182,6 +188,24 @@ class PythonHandler extends EventEmitter {
   attach(server) {
     server.on('checkContinue', continueWhenRead(server));
     return this;
+  }
+
+  /**
+   * Calls any Python function: a coroutine function on the event loop, another in its thread pool.
+   * @param {string} target 'module:function', dotted names allowed; `docroot` is on sys.path
+   * @param {...unknown} values the arguments: JSON-like values, Buffers as bytes. A last one that is an AbortSignal
+   *   is not an argument: it ends the call, and cancels the coroutine
+   * @returns {Promise<any>} the result, bytes as Buffers; an async iterable when the function is a generator. Rejects
+   *   with a PythonError when it raises
+   */
+  async call(target, ...values) {
+    if (typeof target !== 'string') {
+      throw create('ERR_ASGI_TARGET', `call(): expected 'module:function', got ${describe(target)}`);
+    }
+    const signal = values.at(-1) instanceof AbortSignal ? values.pop() : undefined;
+    const read = { ...CALL_REQUEST, body: encodeCall(target, values) };
+    return readAnswer(await this.#run(read, { signal }, (resolve, reject) =>
+      new StreamReceiver(resolve, reject, this.#options.highWaterMark, false)));
   }
 
   /** A listener for node:http, node:https and node:http2 servers. */
@@ -257,13 +281,22 @@ class PythonHandler extends EventEmitter {
     this.#loaded.catch(() => {});
   }
 
-  #run(request, init, makeReceiver) {
+  #request(request, init, makeReceiver) {
+    let read;
+    try {
+      read = readRequest(request, this.#options.rootPath);
+      this.#checkSize(read.body);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return this.#run(read, init, makeReceiver);
+  }
+
+  #run(read, init, makeReceiver) {
     return new Promise((resolve, reject) => {
       if (this.#closing) throw closed();
       const { signal, scope } = init ?? {};
       signal?.throwIfAborted();
-      const read = readRequest(request, this.#options.rootPath);
-      this.#checkSize(read.body);
       let settle = resolve;
       let fail = reject;
       if (signal) {
@@ -295,9 +328,8 @@ class PythonHandler extends EventEmitter {
     this.#begin().then(start).catch(fail).finally(() => hub.release());
   }
 
-  #start({ head, body, source }, scope, receiver, duplex) {
+  #start({ head, body, source, abilities = this.#abilities }, scope, receiver, duplex) {
     const complete = source === undefined && !duplex;
-    const abilities = this.#options.testing ? TRAILERS | DEBUG : TRAILERS;
     hub.start(this.#native, { head, body, complete, abilities, extra: this.#extraScope(scope) }, receiver);
     if (source) this.#feed(source, receiver);
   }

@@ -61,6 +61,8 @@ enum Ability : uint32_t {
   kDebug = 32,
   // The client waits for a 100 before it sends its body: the host hears when the app wants it.
   kContinue = 64,
+  // Not for the app, but a call of a function: node_asgi.calls answers.
+  kCall = 128,
 };
 
 struct ExchangeRequest {

@@ -55,7 +55,9 @@ bool Application::FinishLoad(const GilHeld& gil, Borrowed loaded) {
   app_ = Owned::Borrow(PyTuple_GetItem(loaded.get(), 0));
   lifespan_ = Owned::Borrow(PyTuple_GetItem(loaded.get(), 1));
   const Borrowed state = PyTuple_GetItem(loaded.get(), 2);
-  return scopes_.Prepare(gil, {options_.spec_version},
+  const Owned calls = Owned::Steal(PyImport_ImportModule("node_asgi.calls"));
+  if (calls) calls_ = GetAttribute(gil, calls, "app");
+  return calls_ && scopes_.Prepare(gil, {options_.spec_version},
                          state.get() == PyNone() ? Owned() : Owned::Borrow(state));
 }
 
@@ -125,13 +127,14 @@ void Application::Admit(const GilHeld& gil, const RefPtr<Exchange>& exchange) {
   }
   Owned scope = scopes_.Build(gil, head, request);
   if (!scope) return Refuse(*exchange, TakeFailure(gil, "ERR_ASGI_REQUEST"));
+  const Owned app = Owned::Borrow((request.abilities & bridge::kCall) != 0 ? calls_ : app_);
   const auto cycle = bridge::MakeRef<asgi::HttpCycle>(RefPtr<asgi::HttpCycleHost>(this), exchange,
                                                       std::move(request), head);
   exchange->set_peer(RefPtr<bridge::ExchangePeer>(cycle.get()));
   cycles_.insert(cycle.get());
   for (RequestEvent& event : std::exchange(exchange->early_events, {}))
     cycle->On(gil, *exchange, std::move(event));
-  if (cycle->Start(gil, app_, std::move(scope))) return;
+  if (cycle->Start(gil, app, std::move(scope))) return;
   const Failure failure = TakeFailure(gil, "ERR_PYTHON_EXCEPTION");
   if (cycles_.erase(cycle.get()) > 0) Refuse(*exchange, failure);
 }
@@ -205,6 +208,7 @@ void Application::FinishStop(const GilHeld& gil, const std::string& report) {
   state_ = State::kStopped;
   stop_report_ = report;
   app_.Reset();
+  calls_.Reset();
   lifespan_.Reset();
   scopes_ = asgi::HttpScopeBuilder();
   std::erase(runtime_.applications, this);

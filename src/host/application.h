@@ -90,6 +90,7 @@ class Application final : public asgi::HttpCycleHost {
   std::string stop_report_;
   asgi::HttpScopeBuilder scopes_;
   python::Owned app_;
+  python::Owned calls_;  // node_asgi.calls.app
   python::Owned lifespan_;
   std::vector<bridge::RefPtr<bridge::Exchange>> waiting_;  // for startup
   std::unordered_set<asgi::HttpCycle*> cycles_;

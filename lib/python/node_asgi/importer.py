@@ -21,25 +21,10 @@ def load(target: str, docroot: str) -> Callable[..., Any]:
     Puts docroot first on sys.path. Raises TargetError when the target is malformed, its module is missing or
     it names no callable; whatever the module itself raises while it is imported passes through unchanged.
     """
-    module_name, colon, attribute = target.partition(":")
-    factory = attribute.endswith("()")
-    attribute = attribute[:-2] if factory else attribute
-    names = attribute.split(".")
-    if not colon or not module_name or not all(name.isidentifier() for name in names):
-        raise TargetError(
-            "ERR_ASGI_TARGET", f"option target: expected 'module:attribute' or 'module:factory()', got {target!r}"
-        )
     if docroot not in sys.path[:1]:
         sys.path.insert(0, docroot)
-    importlib.invalidate_caches()
-    module = _import(module_name, docroot)
-    app: Any = module
-    for depth, name in enumerate(names):
-        try:
-            app = getattr(app, name)
-        except AttributeError:
-            where = ".".join([module_name, *names[:depth]])
-            raise TargetError("ERR_ASGI_APP_NOT_FOUND", f"target {target!r}: {where} has no attribute {name!r}") from None
+    factory = target.endswith("()")
+    app = find(target[:-2] if factory else target, docroot, "option target", "'module:attribute' or 'module:factory()'")
     if factory:
         app = app()
     if not callable(app):
@@ -48,6 +33,25 @@ def load(target: str, docroot: str) -> Callable[..., Any]:
             f"target {target!r}: expected an ASGI app, which is callable, got {type(app).__name__}",
         )
     return _single_callable(app)
+
+
+def find(target: str, docroot: str = "", what: str = "call()", expected: str = "'module:function'") -> Any:
+    """What `module:attribute` names. `what` and `expected` are for the message of a TargetError."""
+    module_name, colon, attribute = target.partition(":")
+    names = attribute.split(".")
+    if not colon or not module_name or not all(name.isidentifier() for name in names):
+        raise TargetError("ERR_ASGI_TARGET", f"{what}: expected {expected}, got {target!r}")
+    found: Any = sys.modules.get(module_name)
+    if found is None:
+        importlib.invalidate_caches()
+        found = _import(module_name, docroot or sys.path[0])
+    for depth, name in enumerate(names):
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            where = ".".join([module_name, *names[:depth]])
+            raise TargetError("ERR_ASGI_APP_NOT_FOUND", f"target {target!r}: {where} has no attribute {name!r}") from None
+    return found
 
 
 def _import(name: str, docroot: str) -> Any:
