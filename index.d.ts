@@ -43,6 +43,8 @@ export interface PythonHandlerOptions {
   nativeSymbols?: 'auto' | 'isolated' | 'shared';
   /** The ASGI HTTP version told to the app; with `'2.3'`, `send()` does nothing once the client has left, instead of raising. Default `'2.5'`. */
   specVersion?: '2.5' | '2.3';
+  /** Offers the extension `http.response.debug`, whose info becomes `Response.debug`; for tests. Default false. */
+  testing?: boolean;
 }
 
 /** What `Headers` is made of. */
@@ -140,6 +142,8 @@ export class Response {
   set body(value: Buffer | string);
   /** Fields after the body. */
   trailers: Headers;
+  /** What the app told a test through `http.response.debug` (option `testing`). */
+  debug: Record<string, any> | undefined;
   log: string | undefined;
   exception: Error | string | undefined;
   /** The body as UTF-8 text. */
@@ -159,13 +163,19 @@ export class ResponseStream extends Duplex {
   private constructor();
   readonly status: number;
   readonly headers: Headers;
-  /** Fields after the body. */
+  /** Fields after the body; complete once the body has ended. */
   readonly trailers: Headers;
+  /** What the app told a test through `http.response.debug` (option `testing`). */
+  readonly debug: Record<string, any> | undefined;
   /** The next piece of the body; null at its end. */
   next(): Promise<Buffer | null>;
   /** Answers a Node request with this response. */
   send<R extends ServerResponse>(res: R): R;
   [Symbol.asyncIterator](): NodeJS.AsyncIterator<Buffer>;
+
+  /** For every piece of a body: bytes of the request that the app was handed so far, and of the response that came. */
+  on(event: 'progress', listener: (progress: { sent: number; received: number }) => void): this;
+  on(event: string | symbol, listener: (...args: any[]) => void): this;
 }
 
 /** Codes of errors that say something about Python. */
@@ -260,9 +270,9 @@ export interface HandlerStats {
   total: number;
   /** Of these, the ones that ended with an error. */
   failed: number;
-  /** Bytes of request bodies that came in through `listener()` and `middleware()`. */
+  /** Bytes of request bodies that were handed to the app. */
   bytesIn: number;
-  /** Bytes of response bodies that went out through `listener()` and `middleware()`. */
+  /** Bytes of response bodies that the app has sent. */
   bytesOut: number;
   /** How often either side has woken the other; of the whole process. */
   wakeups: { python: number; node: number };
@@ -321,6 +331,14 @@ export class PythonHandler extends EventEmitter implements AsyncDisposable {
   ): Response;
   /** As the global `fetch()`, answered by the app without a socket. A path is taken as one of `http://localhost`. */
   fetch(input: string | URL | globalThis.Request, init?: globalThis.RequestInit): Promise<globalThis.Response>;
+  /**
+   * Calls a Python function, `'module:function'`: a coroutine function on the event loop, another in the thread pool.
+   * Values are JSON-like, with Buffers for bytes; a last argument that is an AbortSignal ends the call instead.
+   * A generator becomes an async iterable. Rejects with a PythonError when the function raises.
+   */
+  call<T = any>(target: string, ...values: unknown[]): Promise<T>;
+  /** Lets a server answer `Expect: 100-continue` once the app asks for the body. Requests go where the server sends them. */
+  attach(server: import('node:http').Server | import('node:https').Server | import('node:http2').Http2Server): this;
   /** For node:http, node:https and node:http2 servers. */
   listener(): Listener;
   /** For Express, Connect and their kin. `fallthrough`: a 404 of the app becomes a call of `next()`. */

@@ -65,6 +65,7 @@ class HttpReceiver {
     hub.start(native, {
       head, body, complete: !this.#streaming, abilities, extra: this.#owner.extraScope, tls: tlsOf(req),
     }, this, true);
+    if (body) this.#owner.bytesIn += body.length;
     // After start(), which may throw: a request that is refused is nobody's client.
     this.#onClose = () => hub.leave(this);
     this.#res.on('close', this.#onClose);

@@ -133,7 +133,7 @@ class PythonHandler extends EventEmitter {
    * @returns {Promise<Response>} with the whole body. Rejects with a PythonError when the app raises.
    */
   handleRequest(request, init) {
-    return this.#request(request, init, (resolve, reject) => new WholeReceiver(resolve, reject, this.#options.highWaterMark));
+    return this.#request(request, init, (resolve, reject) => new WholeReceiver(resolve, reject, this.#options.highWaterMark, this.#owner));
   }
 
   /**
@@ -144,7 +144,7 @@ class PythonHandler extends EventEmitter {
    */
   handleStream(request, init) {
     return this.#request(request, init, (resolve, reject) =>
-      new StreamReceiver(resolve, reject, this.#options.highWaterMark, init?.duplex === true));
+      new StreamReceiver(resolve, reject, this.#options.highWaterMark, this.#owner, init?.duplex === true));
   }
 
   /**
@@ -205,7 +205,7 @@ class PythonHandler extends EventEmitter {
     const signal = values.at(-1) instanceof AbortSignal ? values.pop() : undefined;
     const read = { ...CALL_REQUEST, body: encodeCall(target, values) };
     return readAnswer(await this.#run(read, { signal }, (resolve, reject) =>
-      new StreamReceiver(resolve, reject, this.#options.highWaterMark, false)));
+      new StreamReceiver(resolve, reject, this.#options.highWaterMark, this.#owner, false)));
   }
 
   /** A listener for node:http, node:https and node:http2 servers. */
@@ -331,6 +331,7 @@ class PythonHandler extends EventEmitter {
   #start({ head, body, source, abilities = this.#abilities }, scope, receiver, duplex) {
     const complete = source === undefined && !duplex;
     hub.start(this.#native, { head, body, complete, abilities, extra: this.#extraScope(scope) }, receiver);
+    if (body) receiver.countSent(body.length);
     if (source) this.#feed(source, receiver);
   }
 
@@ -373,9 +374,15 @@ class PythonHandler extends EventEmitter {
 
   #notice(level, error) {
     if (this.listenerCount(level) > 0) this.emit(level, error);
-    else if (level === 'error') console.error(error.stack);
-    else console.warn(`${error.code}: ${error.message}`);
+    else if (level === 'error') console.error(escapeControls(error.stack));
+    else console.warn(escapeControls(`${error.code}: ${error.message}`));
   }
+}
+
+/** Text of a request must not steer the terminal that a log is read in. @param {string} text */
+function escapeControls(text) {
+  // eslint-disable-next-line no-control-regex -- all but tab and line feed
+  return String(text).replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 
 function closed() {

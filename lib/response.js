@@ -88,13 +88,14 @@ class Response {
 }
 
 /**
- * A response as it arrives. Readable side: the response body. Writable side: the rest of the request body, when the
+ * A response as it arrives, with an event `progress` ({sent, received}, in bytes) for every piece of a body. Readable side: the response body. Writable side: the rest of the request body, when the
  * request was made with `duplex: true`.
  */
 class ResponseStream extends Duplex {
   #receiver;
   #credit;
   #unpassed = 0;
+  #received = 0;
   #iterator;
 
   /** @param {StreamReceiver} receiver @param {number} status @param {string} headers */
@@ -120,8 +121,16 @@ class ResponseStream extends Duplex {
     return super.pipe(destination, options);
   }
 
+  /** @internal */
+  reportProgress() {
+    if (this.listenerCount('progress') === 0) return;
+    this.emit('progress', { sent: this.#receiver.sent, received: this.#received });
+  }
+
   /** @internal @param {Buffer | string} body */
   receive(body) {
+    this.#received += sizeOf(body);
+    this.reportProgress();
     const wantsMore = this.push(toBuffer(body));
     if (wantsMore) this.#credit.pass(this.#receiver.slot, sizeOf(body));
     else this.#unpassed += sizeOf(body);
@@ -182,13 +191,36 @@ class WholeReceiver {
   #credit;
   #onWritable;
 
-  constructor(resolve, reject, highWaterMark) {
+  /** Bytes of the request body that have been handed to the app. */
+  sent = 0;
+  #traffic;
+
+  /**
+   * @param {(response: any) => void} resolve
+   * @param {(error: any) => void} reject
+   * @param {number} highWaterMark
+   * @param {{bytesIn: number, bytesOut: number}} traffic the handler's counters
+   */
+  constructor(resolve, reject, highWaterMark, traffic) {
     this.#resolve = resolve;
     this.#reject = reject;
     this.highWaterMark = highWaterMark;
+    this.#traffic = traffic;
+  }
+
+  /** @param {number} bytes of the request body */
+  countSent(bytes) {
+    this.sent += bytes;
+    this.#traffic.bytesIn += bytes;
+  }
+
+  /** @param {number} bytes of the response body */
+  countReceived(bytes) {
+    this.#traffic.bytesOut += bytes;
   }
 
   onWhole(status, headers, body) {
+    this.countReceived(sizeOf(body));
     this.#settle(Response.fromNative(status, headers, body));
   }
 
@@ -199,11 +231,13 @@ class WholeReceiver {
 
   onChunk(body) {
     this.#credit ??= new ResponseCredit(this.highWaterMark);
+    this.countReceived(sizeOf(body));
     this.#chunks.push(toBuffer(body));
     this.#credit.pass(this.slot, sizeOf(body));
   }
 
   onEnd(body, trailers) {
+    this.countReceived(sizeOf(body));
     if (body !== undefined) this.#chunks.push(toBuffer(body));
     this.#settle(Response.fromNative(this.#status, this.#headers, Buffer.concat(this.#chunks)), trailers);
   }
@@ -235,6 +269,7 @@ class WholeReceiver {
     if (this.slot < 0) return done();
     this.#window ??= new RequestWindow(this.highWaterMark);
     hub.mailbox.body(this.slot, chunk);
+    this.countSent(chunk.length);
     if (this.#window.take(chunk.length)) done();
     else this.#onWritable = done;
   }
@@ -263,8 +298,8 @@ class StreamReceiver extends WholeReceiver {
   #stream;
   #resolve;
 
-  constructor(resolve, reject, highWaterMark, duplex) {
-    super(resolve, reject, highWaterMark);
+  constructor(resolve, reject, highWaterMark, traffic, duplex) {
+    super(resolve, reject, highWaterMark, traffic);
     this.#resolve = resolve;
     this.duplex = duplex;
   }
@@ -280,13 +315,22 @@ class StreamReceiver extends WholeReceiver {
     this.#resolve(this.#stream);
   }
 
+  countSent(bytes) {
+    super.countSent(bytes);
+    this.#stream?.reportProgress();
+  }
+
   onChunk(body) {
+    this.countReceived(sizeOf(body));
     this.#stream.receive(body);
   }
 
   onEnd(body, trailers) {
     if (trailers) this.#stream.trailers = Headers.fromFlat(flatHeaders(trailers));
-    if (body !== undefined) this.#stream.push(toBuffer(body));
+    if (body !== undefined) {
+      this.countReceived(sizeOf(body));
+      this.#stream.receive(body);
+    }
     this.#stream.push(null);
     // The app has answered: nobody reads the rest of the request.
     if (this.duplex && !this.#stream.writableEnded) this.#stream.end();

@@ -59,20 +59,12 @@ function chainOf(leaf) {
 }
 
 /**
- * An RFC 4514 string of a subject as Node prints it: one `TYPE=value` a line, the most significant first, where
- * RFC 4514 puts it last.
+ * An RFC 4514 string of a subject as Node prints it: a part a line, escaped already, the most significant first,
+ * where RFC 4514 puts it last.
  * @param {string} subject
  */
 function distinguishedName(subject) {
-  return subject.split('\n').reverse().map((part) => {
-    const equals = part.indexOf('=');
-    return `${part.slice(0, equals)}=${escapeValue(part.slice(equals + 1))}`;
-  }).join(',');
-}
-
-/** RFC 4514 section 2.4. @param {string} value */
-function escapeValue(value) {
-  return value.replace(/["+,;<>\\]/g, '\\$&').replace(/^[ #]/, '\\$&').replace(/ $/, '\\ ').replaceAll('\0', '\\00');
+  return subject.split('\n').reverse().join(',');
 }
 
 /**
@@ -98,4 +90,4 @@ function tlsExtension(socket, holder) {
   return text;
 }
 
-module.exports = { tlsExtension, distinguishedName };
+module.exports = { tlsExtension };

@@ -124,6 +124,23 @@ describe('handleRequest', () => {
   });
 });
 
+test('progress of both directions: events on the stream, bytes in stats()', async () => {
+  const stream = await handlers.echo.handleStream({ method: 'POST', url: '/' }, { duplex: true });
+  const seen = [];
+  stream.on('progress', (progress) => seen.push(progress));
+  stream.end(Buffer.alloc(1000));
+  for await (const chunk of stream) expect(chunk).toBeInstanceOf(Buffer);
+  expect(seen.at(-1)).toEqual({ sent: 1000, received: seen.at(-1).received });
+  expect(seen.at(-1).received).toBeGreaterThan(0);
+  expect(seen.every((one, n) => n === 0 || one.received >= seen[n - 1].received)).toBe(true);
+  const before = handlers.echo.stats();
+  await handlers.echo.handleRequest({ method: 'POST', url: '/', body: Buffer.alloc(200_000) });
+  await handlers.echo.handleRequest({ method: 'POST', url: '/', body: Readable.from([Buffer.alloc(300)]) });
+  const after = handlers.echo.stats();
+  expect(after.bytesIn - before.bytesIn).toBe(200_300);
+  expect(after.bytesOut - before.bytesOut).toBe(200_300);
+});
+
 test('stats().loopLag tells of an app that blocks the loop, while it does', async () => {
   const blocking = handlers.blocking.handleRequest({ url: '/?seconds=0.4' });
   await later(50);

@@ -21,6 +21,7 @@ const all: Required<PythonHandlerOptions> = {
   debug: false,
   nativeSymbols: 'auto',
   specVersion: '2.5',
+  testing: false,
 };
 
 new PythonHandler();
