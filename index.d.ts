@@ -43,6 +43,14 @@ export interface PythonHandlerOptions {
   nativeSymbols?: 'auto' | 'isolated' | 'shared';
   /** The ASGI HTTP version told to the app; with `'2.3'`, `send()` does nothing once the client has left, instead of raising. Default `'2.5'`. */
   specVersion?: '2.5' | '2.3';
+  /** The longest WebSocket message that a client may send, in bytes; 0 for no limit. Default 16 MiB (16777216). */
+  maxMessageBytes?: number;
+  /** Milliseconds between the pings that find dead WebSocket clients; 0 for none. Default 20000. */
+  pingInterval?: number;
+  /** Milliseconds that a WebSocket client has to answer a ping. Default 20000. */
+  pingTimeout?: number;
+  /** Compresses WebSocket messages (RFC 7692) for clients that offer it. Default false. */
+  perMessageDeflate?: boolean;
   /** Offers the extension `http.response.debug`, whose info becomes `Response.debug`; for tests. Default false. */
   testing?: boolean;
 }
@@ -203,6 +211,7 @@ export type AsgiErrorCode =
   | 'ERR_ASGI_REQUEST'
   | 'ERR_ASGI_BODY_CONSUMED'
   | 'ERR_ASGI_BODY_TOO_LARGE'
+  | 'ERR_ASGI_MESSAGE_TOO_LARGE'
   | 'ERR_ASGI_NO_RESPONSE'
   | 'ERR_ASGI_INCOMPLETE_RESPONSE'
   | 'ERR_ASGI_RETURN_VALUE'

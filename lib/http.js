@@ -333,7 +333,7 @@ const PHRASES = {
  * @property {string | undefined} extraScope JSON
  * @property {number} bytesIn
  * @property {number} bytesOut
- * @property {(error: Error) => void} report
+ * @property {(error: Error, level?: 'error' | 'warning') => void} report
  * @property {() => Promise<void>} begin
  */
 
@@ -378,4 +378,4 @@ function continueWhenRead(server) {
   };
 }
 
-module.exports = { serve, continueWhenRead };
+module.exports = { serve, answerError, continueWhenRead };

@@ -22,10 +22,14 @@ const HINT = 6;
 const PUSH = 7;
 const FILE = 8;
 const DEBUG = 9;
-/** From here on what belongs to no exchange; NOTICE is 11. */
-const SETTLED = 10;
+const ACCEPT = 10;
+const TEXT = 11;
+const BINARY = 12;
+const CLOSE = 13;
+/** From here on what belongs to no exchange; NOTICE is 15. */
+const SETTLED = 14;
 /** node/response_writer.cc: how many values an event of each kind has */
-const VALUES = [2, 1, 1, 2, 1, 0, 1, 2, 2, 1, 2, 2];
+const VALUES = [2, 1, 1, 2, 1, 0, 1, 2, 2, 1, 2, 1, 1, 1, 2, 2];
 /** node/response_writer.h, kNumbers */
 const NUMBERS = 3;
 /** Requests that may share one wake-up of the Python thread. */
@@ -45,6 +49,9 @@ const FLUSH_AFTER = 16;
  * @property {(path: string, headers: string) => void} [onPush]
  * @property {(fd: number, offset: number, bytes: number) => void} [onFile] the receiver closes the descriptor
  * @property {(json: string) => void} [onDebug]
+ * @property {(subprotocol: string, headers: string) => void} [onAccept] this and the following: of a WebSocket
+ * @property {(body: Buffer | string | undefined, binary: boolean) => void} [onMessage]
+ * @property {(code: number, reason: string) => void} [onClose]
  */
 
 /** @type {(Receiver | undefined)[]} */
@@ -134,6 +141,19 @@ function deliver(kind, slot, number, first, second) {
     case DEBUG:
       receiver.onDebug(first);
       break;
+    case ACCEPT:
+      receiver.onAccept(first, second);
+      break;
+    case TEXT:
+      receiver.onMessage(first, false);
+      break;
+    case BINARY:
+      receiver.onMessage(first, true);
+      break;
+    case CLOSE:
+      forget(receiver);
+      receiver.onClose(number, first);
+      break;
   }
 }
 
@@ -197,10 +217,12 @@ function flush() {
 /**
  * The receiver wants nothing more: tells the app that its client is gone.
  * @param {Receiver} receiver
+ * @param {number} [code] of a WebSocket's close
+ * @param {string} [reason]
  */
-function leave(receiver) {
+function leave(receiver, code, reason) {
   if (receiver.slot < 0) return;
-  mailbox.disconnect(receiver.slot);
+  mailbox.disconnect(receiver.slot, code, reason);
   forget(receiver);
 }
 

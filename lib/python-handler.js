@@ -15,6 +15,7 @@ const { findInterpreter, findInterpreterSync } = require('./interpreter');
 const { readOptions, describe } = require('./options');
 const { readRequest } = require('./request');
 const { Response, WholeReceiver, StreamReceiver, flatHeaders } = require('./response');
+const { WebSocketHost } = require('./websocket');
 
 /** @type {import('./interpreter').Interpreter | undefined} the Python that this process runs */
 let chosen;
@@ -73,6 +74,8 @@ class PythonHandler extends EventEmitter {
   /** @type {any} the addon's handler, once Python has been found */
   #native;
   #abilities;
+  /** @type {WebSocketHost | undefined} */
+  #webSockets;
   /** @type {Promise<void> | undefined} */
   #beginning;
   /** @type {Promise<string> | undefined} */
@@ -97,7 +100,7 @@ class PythonHandler extends EventEmitter {
       extraScope: this.#options.scope && JSON.stringify(this.#options.scope),
       bytesIn: 0,
       bytesOut: 0,
-      report: (error) => this.#notice('error', error),
+      report: (error, level = 'error') => this.#notice(level, error),
       begin: () => this.#begin(),
     };
     // Whoever asks for ready() or sends a request hears of a failure.
@@ -181,13 +184,31 @@ class PythonHandler extends EventEmitter {
   }
 
   /**
-   * Wires what a server does beside its requests: `Expect: 100-continue` is answered once the app asks for the body.
-   * The requests themselves go wherever the server sends them.
+   * Wires what a server does beside its requests: WebSockets go to the app, and `Expect: 100-continue` is answered
+   * once the app asks for the body. The requests themselves go wherever the server sends them.
    * @param {import('node:http').Server} server a node:http, node:https or node:http2 server
+   * @param {{path?: string}} [options] path: only WebSockets at or below it, which becomes their root_path
    */
-  attach(server) {
-    server.on('checkContinue', continueWhenRead(server));
+  attach(server, { path: prefix = '' } = {}) {
+    if (server.listenerCount('checkContinue') === 0) server.on('checkContinue', continueWhenRead(server));
+    const root = prefix.replace(/\/+$/, '');
+    server.on('upgrade', (req, socket, head) => {
+      if (isBelow(req.url, root)) this.upgrade(req, socket, head, { rootPath: root });
+      else if (server.listenerCount('upgrade') === 1) socket.end('HTTP/1.1 404 Not Found\r\nconnection: close\r\n\r\n');
+    });
     return this;
+  }
+
+  /**
+   * For the `upgrade` event of a node:http or node:https server.
+   * @param {import('node:http').IncomingMessage} req
+   * @param {import('node:net').Socket} socket
+   * @param {Buffer} head
+   * @param {{rootPath?: string}} [options]
+   */
+  upgrade(req, socket, head, { rootPath } = {}) {
+    this.#webSockets ??= new WebSocketHost(this.#owner);
+    this.#webSockets.upgrade(req, socket, head, rootPath);
   }
 
   /**
@@ -377,6 +398,11 @@ class PythonHandler extends EventEmitter {
     else if (level === 'error') console.error(escapeControls(error.stack));
     else console.warn(escapeControls(`${error.code}: ${error.message}`));
   }
+}
+
+/** Whether a request target is at or below a path. @param {string} target @param {string} root without a slash at its end */
+function isBelow(target, root) {
+  return target.startsWith(root) && (root === '' || [undefined, '/', '?'].includes(target[root.length]));
 }
 
 /** Text of a request must not steer the terminal that a log is read in. @param {string} text */

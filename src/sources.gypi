@@ -2,10 +2,12 @@
   "variables": {
     "core_sources": [
       "src/asgi/app_task.cc",
+      "src/asgi/cycle.cc",
       "src/asgi/extensions.cc",
       "src/asgi/http_cycle.cc",
       "src/asgi/messages.cc",
       "src/asgi/scope.cc",
+      "src/asgi/websocket_cycle.cc",
       "src/bridge/exchange.cc",
       "src/bridge/flow_window.cc",
       "src/bridge/request_head.cc",

@@ -27,6 +27,7 @@ const Extension extension_table[kExtensions] = {
     {bridge::kEarlyHint, "http.response.early_hint"},
     {bridge::kPush, "http.response.push"},
     {bridge::kDebug, "http.response.debug"},
+    {bridge::kWebSocket, "websocket.http.response"},
 };
 
 namespace {

@@ -18,7 +18,7 @@ struct Extension {
   uint32_t ability;
   const char* name;
 };
-inline constexpr int kExtensions = 6;
+inline constexpr int kExtensions = 7;
 extern const Extension extension_table[kExtensions];
 
 // http.response.early_hint: values of Link fields, each on a line.

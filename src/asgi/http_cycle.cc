@@ -23,48 +23,24 @@ namespace {
 // How long a response head without a body waits for company (checklist H-16b).
 constexpr double kHeadDelaySeconds = 0.02;
 
-PyObject* client_disconnected = nullptr;  // node_asgi.disconnect.ClientDisconnected
-PyObject* is_about_disconnect = nullptr;  // node_asgi.disconnect.is_about_disconnect
-
 }  // namespace
 
-bool PrepareHttpCycles(const GilHeld& gil) {
-  const Owned module = Owned::Steal(PyImport_ImportModule("node_asgi.disconnect"));
-  if (!module) return false;
-  client_disconnected = GetAttribute(gil, module, "ClientDisconnected").Release();
-  is_about_disconnect = GetAttribute(gil, module, "is_about_disconnect").Release();
-  return client_disconnected != nullptr && is_about_disconnect != nullptr && DefineAppTask(gil);
-}
-
-HttpCycle::HttpCycle(bridge::RefPtr<HttpCycleHost> host, bridge::RefPtr<bridge::Exchange> exchange,
+HttpCycle::HttpCycle(bridge::RefPtr<CycleHost> host, bridge::RefPtr<bridge::Exchange> exchange,
                      bridge::ExchangeRequest request, const bridge::RequestHead& head)
-    : host_(std::move(host)),
-      exchange_(std::move(exchange)),
+    : Cycle(std::move(host), std::move(exchange)),
       inbound_(request.body_complete ? Inbound::kComplete : Inbound::kOpen),
       head_request_(head.method == "HEAD"),
       hints_work_(head.http_version != "1.0"),
       abilities_(request.abilities),
-      window_(host_->high_water_mark()) {
+      window_(this->host().high_water_mark()) {
   if (!request.body.empty()) chunks_.push_back(std::move(request.body));
-}
-
-bool HttpCycle::Start(const GilHeld& gil, Borrowed app, Owned scope) {
-  Owned receive = MakeOperation(gil, *this, kReceive, 0);
-  Owned send = MakeOperation(gil, *this, kSend, 1);
-  if (!receive || !send) return false;
-  const Owned coroutine =
-      MakeAppTask(gil, *this, app, std::move(scope), std::move(receive), std::move(send));
-  if (!coroutine) return false;
-  Owned task = host_->loop().CreateTask(gil, coroutine);
-  if (!task) return false;
-  // An eager task may have ended already; OnAppEnded must not be followed by a reference to it.
-  if (exchange_) task_ = std::move(task);
-  return true;
 }
 
 void HttpCycle::On(const GilHeld& gil, bridge::Exchange&, RequestEvent event) {
   switch (event.kind) {
     case RequestEvent::Kind::kBegin:
+    case RequestEvent::Kind::kText:
+    case RequestEvent::Kind::kBinary:
       break;
     case RequestEvent::Kind::kBody:
       if (inbound_ != Inbound::kOpen || event.bytes.empty()) break;
@@ -97,35 +73,13 @@ void HttpCycle::Disconnect(const GilHeld& gil) {
     chunks_.clear();
     inbound_ = Inbound::kGone;
   }
-  WakeAll(gil, &receive_waiters_);
-  WakeAll(gil, &send_waiters_);
-  const int delay = host_->cancel_on_disconnect();
-  if (delay < 0 || !task_) return;
-  const bridge::RefPtr<HttpCycle> self(this);
-  const Owned cancel = MakeFunction(gil, [self](const GilHeld& held, Borrowed) {
-    self->Cancel(held);
-    return Owned::Borrow(PyNone());
-  });
-  if (!cancel || !host_->loop().CallLater(gil, delay / 1000.0, cancel)) PyErr_Clear();
+  WakeEverybody(gil);
+  CancelLater(gil);
 }
 
 void HttpCycle::Close(const GilHeld& gil) {
   caller_waits_ = !response_.ended();
   Disconnect(gil);
-}
-
-void HttpCycle::Abandon(const GilHeld&) {
-  if (!std::exchange(caller_waits_, false)) return;
-  Fail({"ERR_ASGI_CLOSED", "the handler was closed before the app had answered"});
-}
-
-void HttpCycle::Cancel(const GilHeld& gil) {
-  if (task_ && !CallMethod(gil, task_, Names().cancel)) PyErr_WriteUnraisable(task_.get());
-}
-
-AwaitSource::Step HttpCycle::Advance(const GilHeld& gil, int operation, Entry entry,
-                                     Borrowed argument, Owned* out) {
-  return operation == kReceive ? Receive(gil, entry, out) : Send(gil, entry, argument, out);
 }
 
 AwaitSource::Step HttpCycle::Receive(const GilHeld& gil, Entry entry, Owned* out) {
@@ -164,36 +118,6 @@ AwaitSource::Step HttpCycle::Send(const GilHeld& gil, Entry entry, Borrowed mess
   return Step::kReady;
 }
 
-AwaitSource::Step HttpCycle::SendNowhere(const GilHeld& gil, Entry entry, Owned* out) {
-  if (host_->raises_after_disconnect()) {
-    Raise(gil, client_disconnected, "the client has left: nothing more can be sent");
-    return Step::kError;
-  }
-  if (entry == Entry::kFirst) return YieldOnce(gil, out);
-  *out = Owned::Borrow(PyNone());
-  return Step::kReady;
-}
-
-// So that an app that loops over a call which no longer waits for anything cannot starve the loop.
-AwaitSource::Step HttpCycle::YieldOnce(const GilHeld& gil, Owned* out) {
-  *out = host_->loop().CreateFuture(gil);
-  const bool woken = *out && CallFunction(gil, "node_asgi.loop", "wake_soon", {out->get()});
-  return woken ? Step::kWait : Step::kError;
-}
-
-AwaitSource::Step HttpCycle::Wait(const GilHeld& gil, std::vector<Owned>* waiters, Owned* out) {
-  *out = host_->loop().CreateFuture(gil);
-  if (!*out) return Step::kError;
-  waiters->push_back(Owned::Borrow(*out));
-  return Step::kWait;
-}
-
-void HttpCycle::WakeAll(const GilHeld& gil, std::vector<Owned>* waiters) {
-  std::vector<Owned> woken;
-  woken.swap(*waiters);
-  for (const Owned& future : woken) LoopThread::WakeFuture(gil, future);
-}
-
 bool HttpCycle::Perform(const GilHeld& gil, Borrowed message) {
   std::string name;
   const MessageType type = ReadType(gil, message, &name);
@@ -217,8 +141,7 @@ bool HttpCycle::Perform(const GilHeld& gil, Borrowed message) {
       return Offers(gil, bridge::kZeroCopySend, name) && PerformZeroCopySend(gil, message);
     case MessageType::kHttpResponseDebug:
       return Offers(gil, bridge::kDebug, name) && PerformDebug(gil, message);
-    case MessageType::kInvalid:
-    case MessageType::kUnknown:
+    default:
       break;
   }
   Raise(gil, *PyExc_RuntimeError,
@@ -419,23 +342,18 @@ void HttpCycle::FlushHead() {
   Post(std::move(event), Urgency::kNow);
 }
 
-void HttpCycle::Post(ResponseEvent event, Urgency urgency) {
-  if (exchange_) exchange_->Post(std::move(event), urgency);
-}
-
 void HttpCycle::PostLast(const GilHeld& gil, ResponseEvent event) {
   // With others in flight one wake-up serves the whole batch; alone, waiting would only cost time.
-  const bool alone = host_->in_flight() <= 1;
+  const bool alone = host().in_flight() <= 1;
   Post(std::move(event), alone ? Urgency::kNow : Urgency::kBatch);
-  if (!alone && exchange_) host_->loop().FlushLater(gil, exchange_->sink());
-  WakeAll(gil, &receive_waiters_);
-  WakeAll(gil, &send_waiters_);
+  if (!alone && exchange() != nullptr) host().loop().FlushLater(gil, exchange()->sink());
+  WakeEverybody(gil);
 }
 
 void HttpCycle::CountConsumed(size_t bytes) {
   consumed_ += bytes;
   // Less often than every chunk: the JavaScript side only needs it to open a closed window.
-  if (inbound_ != Inbound::kOpen || consumed_ < std::max<size_t>(1, host_->high_water_mark() / 2))
+  if (inbound_ != Inbound::kOpen || consumed_ < std::max<size_t>(1, host().high_water_mark() / 2))
     return;
   ResponseEvent event{Kind::kConsumed};
   event.amount = std::exchange(consumed_, 0);
@@ -449,40 +367,27 @@ void HttpCycle::OnAppSuspended(const GilHeld& gil) {
     self->FlushHead();
     return Owned::Borrow(PyNone());
   });
-  if (flush) head_timer_ = host_->loop().CallLater(gil, kHeadDelaySeconds, flush);
+  if (flush) head_timer_ = host().loop().CallLater(gil, kHeadDelaySeconds, flush);
   if (!head_timer_) {
     PyErr_Clear();
     FlushHead();
   }
 }
 
-void HttpCycle::Fail(Failure failure) {
-  host_->OnCycleFailed();
-  ResponseEvent event{Kind::kFailed};
-  event.failure = std::make_unique<Failure>(std::move(failure));
-  Post(std::move(event), Urgency::kNow);
-}
-
-void HttpCycle::OnAppEnded(const GilHeld& gil, Owned result, Owned exception) {
+void HttpCycle::Finish(const GilHeld& gil, Borrowed exception, bool expected) {
   if (head_timer_) {
     if (!CallMethod(gil, head_timer_, Names().cancel)) PyErr_Clear();
     head_timer_.Reset();
   }
   const ResponseState::Phase phase = response_.phase();
-  const bool client_left = phase == ResponseState::Phase::kBroken;
   response_.Break();
   if (exception) {
-    // What the client's leaving caused is nobody's error.
-    const Owned about = client_left ? Call(gil, is_about_disconnect, {exception.get()}) : Owned();
-    if (client_left && !about) PyErr_Clear();
-    const bool expected = about && PyObject_IsTrue(about.get()) == 1;
-    if (!expected) {
-      Failure failure = Describe(gil, exception, "ERR_PYTHON_EXCEPTION");
-      if (phase == ResponseState::Phase::kComplete || client_left) {
-        host_->Report("error", std::move(failure));
-      } else {
-        Fail(std::move(failure));
-      }
+    if (expected) return;
+    Failure failure = Describe(gil, exception, "ERR_PYTHON_EXCEPTION");
+    if (phase == ResponseState::Phase::kComplete || phase == ResponseState::Phase::kBroken) {
+      host().Report("error", std::move(failure));
+    } else {
+      Fail(std::move(failure));
     }
   } else if (phase == ResponseState::Phase::kWaiting) {
     Fail({"ERR_ASGI_NO_RESPONSE", "the app returned without sending 'http.response.start'"});
@@ -491,20 +396,6 @@ void HttpCycle::OnAppEnded(const GilHeld& gil, Owned result, Owned exception) {
           trailers_owed_ ? "the app returned without the 'http.response.trailers' it had promised"
                          : "the app returned while 'more_body' was still true"});
   }
-  if (!exception && result && result.get() != PyNone()) {
-    const Owned type = Owned::Steal(PyObject_Type(result.get()));
-    host_->Report("warning",
-                  {"ERR_ASGI_RETURN_VALUE", "expected the app to return None, got " +
-                                                TextOf(gil, GetAttribute(gil, type, "__name__"))});
-  }
-  Abandon(gil);
-  WakeAll(gil, &receive_waiters_);
-  WakeAll(gil, &send_waiters_);
-  const bridge::RefPtr<HttpCycle> self(this);
-  host_->OnCycleEnded(gil, *this);
-  task_.Reset();
-  if (exchange_) exchange_->set_peer(nullptr);
-  exchange_ = nullptr;
 }
 
 }  // namespace node_asgi::asgi

@@ -188,6 +188,11 @@ MessageType ReadType(const GilHeld& gil, Borrowed message, std::string* name) {
   if (text == "http.response.pathsend") return MessageType::kHttpResponsePathSend;
   if (text == "http.response.zerocopysend") return MessageType::kHttpResponseZeroCopySend;
   if (text == "http.response.debug") return MessageType::kHttpResponseDebug;
+  if (text == "websocket.send") return MessageType::kWebSocketSend;
+  if (text == "websocket.accept") return MessageType::kWebSocketAccept;
+  if (text == "websocket.close") return MessageType::kWebSocketClose;
+  if (text == "websocket.http.response.start") return MessageType::kWebSocketResponseStart;
+  if (text == "websocket.http.response.body") return MessageType::kWebSocketResponseBody;
   return MessageType::kUnknown;
 }
 
@@ -231,12 +236,11 @@ BodyView::~BodyView() {
   if (locked_) PyBuffer_Release(&buffer_);
 }
 
-bool BodyView::Read(const GilHeld& gil, Borrowed body) {
-  if (IsInstance(body, PyBytes_Type))
-    return ReadBytes(gil, body, "http.response.body", "body", &bytes_);
+bool BodyView::Read(const GilHeld& gil, Borrowed body, const char* what, const char* part) {
+  if (IsInstance(body, PyBytes_Type)) return ReadBytes(gil, body, what, part, &bytes_);
   if (PyObject_GetBuffer(body.get(), &buffer_, PyBUF_SIMPLE) != 0) {
     PyErr_Clear();
-    return RaiseType(gil, "http.response.body: body", "bytes, bytearray or memoryview", body);
+    return RaiseType(gil, std::string(what) + ": " + part, "bytes, bytearray or memoryview", body);
   }
   locked_ = true;
   bytes_ = {static_cast<const char*>(buffer_.buf), static_cast<size_t>(buffer_.len)};
@@ -245,8 +249,143 @@ bool BodyView::Read(const GilHeld& gil, Borrowed body) {
 
 bool ReadResponseBody(const GilHeld& gil, Borrowed message, ResponseBody* body) {
   const Borrowed bytes = PyDict_GetItemWithError(message.get(), Names().body);
-  if (bytes && !body->body.Read(gil, bytes)) return false;
+  if (bytes && !body->body.Read(gil, bytes, "http.response.body", "body")) return false;
   return PyErr_Occurred() == nullptr && ReadFlag(gil, message, Names().more_body, &body->more_body);
+}
+
+bool ReadWebSocketAccept(const GilHeld& gil, Borrowed message,
+                         const std::vector<std::string>& offered, WebSocketAccept* accept) {
+  constexpr const char* kWhat = "websocket.accept";
+  const Borrowed subprotocol = PyDict_GetItemWithError(message.get(), Names().subprotocol);
+  if (!subprotocol && PyErr_Occurred() != nullptr) return false;
+  if (subprotocol && subprotocol.get() != PyNone()) {
+    if (!IsInstance(subprotocol, PyUnicode_Type))
+      return RaiseType(gil, std::string(kWhat) + ": subprotocol", "str or None", subprotocol);
+    accept->subprotocol = TextOf(gil, subprotocol);
+    if (std::find(offered.begin(), offered.end(), accept->subprotocol) == offered.end()) {
+      Raise(gil, *PyExc_ValueError,
+            std::string(kWhat) + ": the client has not offered the subprotocol '" +
+                accept->subprotocol + "'");
+      return false;
+    }
+  }
+  const Borrowed headers = PyDict_GetItemWithError(message.get(), Names().headers);
+  if (!headers || headers.get() == PyNone()) return PyErr_Occurred() == nullptr;
+  return ReadFieldsWith(gil, headers, kWhat, [&](std::string_view name, std::string_view value) {
+    if (EqualsIgnoringCase(name, "sec-websocket-protocol")) {
+      Raise(
+          gil, *PyExc_ValueError,
+          std::string(kWhat) + ": sec-websocket-protocol is set by 'subprotocol', not by a header");
+      return false;
+    }
+    // The handshake's own: a second one would break it.
+    constexpr std::string_view kHandshake[] = {
+        "sec-websocket-accept", "sec-websocket-extensions", "upgrade",
+        "connection",           "transfer-encoding",        "content-length"};
+    const bool own =
+        std::any_of(std::begin(kHandshake), std::end(kHandshake),
+                    [&](std::string_view field) { return EqualsIgnoringCase(name, field); });
+    if (!own) Join(name, value, &accept->headers);
+    return true;
+  });
+}
+
+bool ReadWebSocketSend(const GilHeld& gil, Borrowed message, WebSocketMessage* read) {
+  constexpr const char* kWhat = "websocket.send";
+  const Borrowed bytes = PyDict_GetItemWithError(message.get(), Names().bytes);
+  const Borrowed text = PyDict_GetItemWithError(message.get(), Names().text);
+  if (PyErr_Occurred() != nullptr) return false;
+  const bool has_bytes = bytes && bytes.get() != PyNone();
+  const bool has_text = text && text.get() != PyNone();
+  if (has_bytes == has_text) {
+    Raise(gil, *PyExc_ValueError,
+          std::string(kWhat) + ": expected one of 'bytes' and 'text', got " +
+              (has_bytes ? "both" : "neither"));
+    return false;
+  }
+  read->is_text = has_text;
+  if (has_bytes) {
+    if (!read->body.Read(gil, bytes, "websocket.send", "bytes")) return false;
+    read->bytes = read->body.bytes();
+    return true;
+  }
+  if (!IsInstance(text, PyUnicode_Type))
+    return RaiseType(gil, std::string(kWhat) + ": text", "str", text);
+  Py_ssize_t size = 0;
+  const char* data = PyUnicode_AsUTF8AndSize(text.get(), &size);
+  if (data == nullptr) return false;  // a lone surrogate: UnicodeEncodeError
+  read->holder = Owned::Borrow(text);
+  read->bytes = {data, static_cast<size_t>(size)};
+  return true;
+}
+
+bool ReadWebSocketClose(const GilHeld& gil, Borrowed message, WebSocketClose* close) {
+  constexpr const char* kWhat = "websocket.close";
+  const Borrowed code = PyDict_GetItemWithError(message.get(), Names().code);
+  if (!code && PyErr_Occurred() != nullptr) return false;
+  if (code && code.get() != PyNone()) {
+    if (!IsInstance(code, PyLong_Type) || IsInstance(code, PyBool_Type))
+      return RaiseType(gil, std::string(kWhat) + ": code", "int", code);
+    const long number = PyLong_AsLong(code.get());
+    PyErr_Clear();
+    // RFC 6455 section 7.4 and the IANA registry: what an endpoint may put into a close frame.
+    const bool allowed = (number >= 1000 && number <= 1003) || (number >= 1007 && number <= 1014) ||
+                         (number >= 3000 && number <= 4999);
+    if (!allowed) {
+      Raise(gil, *PyExc_ValueError,
+            std::string(kWhat) + ": expected a code of 1000-1003, 1007-1014 or 3000-4999, got " +
+                std::to_string(number));
+      return false;
+    }
+    close->code = static_cast<int>(number);
+  }
+  const Borrowed reason = PyDict_GetItemWithError(message.get(), Names().reason);
+  if (!reason || reason.get() == PyNone()) return PyErr_Occurred() == nullptr;
+  if (!IsInstance(reason, PyUnicode_Type))
+    return RaiseType(gil, std::string(kWhat) + ": reason", "str or None", reason);
+  Py_ssize_t size = 0;
+  const char* data = PyUnicode_AsUTF8AndSize(reason.get(), &size);
+  if (data == nullptr) return false;
+  constexpr Py_ssize_t kMaxReason = 123;  // a control frame's 125 bytes without the code
+  if (size > kMaxReason) {
+    Raise(gil, *PyExc_ValueError,
+          std::string(kWhat) + ": expected a reason of at most 123 bytes of UTF-8, got " +
+              std::to_string(size));
+    return false;
+  }
+  close->reason.assign(data, static_cast<size_t>(size));
+  return true;
+}
+
+Owned MakeWebSocketConnect(const GilHeld&) {
+  static PyObject* const type = PyUnicode_InternFromString("websocket.connect");
+  Owned message = Owned::Steal(PyDict_New());
+  if (!message || PyDict_SetItem(message.get(), Names().type, type) != 0) return Owned();
+  return message;
+}
+
+Owned MakeWebSocketReceive(const GilHeld& gil, bool is_text, std::string_view bytes) {
+  static PyObject* const type = PyUnicode_InternFromString("websocket.receive");
+  Owned message = Owned::Steal(PyDict_New());
+  const Owned value = is_text ? Text(gil, bytes) : BytesOf(gil, bytes);
+  if (!message || !value || PyDict_SetItem(message.get(), Names().type, type) != 0 ||
+      PyDict_SetItem(message.get(), is_text ? Names().text : Names().bytes, value.get()) != 0) {
+    return Owned();
+  }
+  return message;
+}
+
+Owned MakeWebSocketDisconnect(const GilHeld& gil, int code, std::string_view reason) {
+  static PyObject* const type = PyUnicode_InternFromString("websocket.disconnect");
+  Owned message = Owned::Steal(PyDict_New());
+  const Owned number = Owned::Steal(PyLong_FromLongLong(code));
+  const Owned text = Text(gil, reason);
+  if (!message || !number || !text || PyDict_SetItem(message.get(), Names().type, type) != 0 ||
+      PyDict_SetItem(message.get(), Names().code, number.get()) != 0 ||
+      PyDict_SetItem(message.get(), Names().reason, text.get()) != 0) {
+    return Owned();
+  }
+  return message;
 }
 
 Owned MakeHttpRequest(const GilHeld& gil, std::string_view body, PyObject* more_body) {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "python/gil.h"
 #include "python/ref.h"
@@ -24,6 +25,11 @@ enum class MessageType {
   kHttpResponsePathSend,
   kHttpResponseZeroCopySend,
   kHttpResponseDebug,
+  kWebSocketAccept,
+  kWebSocketSend,
+  kWebSocketClose,
+  kWebSocketResponseStart,
+  kWebSocketResponseBody,
   kUnknown,
 };
 
@@ -81,7 +87,7 @@ class BodyView {
 
   // bytes, bytearray, memoryview or any contiguous buffer; False with TypeError for others, str
   // included.
-  bool Read(const python::GilHeld& gil, python::Borrowed body);
+  bool Read(const python::GilHeld& gil, python::Borrowed body, const char* what, const char* part);
   std::string_view bytes() const { return bytes_; }
 
  private:
@@ -96,6 +102,38 @@ struct ResponseBody {
 };
 
 bool ReadResponseBody(const python::GilHeld& gil, python::Borrowed message, ResponseBody* body);
+
+struct WebSocketAccept {
+  std::string subprotocol;  // empty: none
+  std::string headers;
+};
+// `offered`: what the client's Sec-WebSocket-Protocol fields hold.
+bool ReadWebSocketAccept(const python::GilHeld& gil, python::Borrowed message,
+                         const std::vector<std::string>& offered, WebSocketAccept* accept);
+
+// A message to the client; the bytes belong to a Python object that stays alive as long as this.
+struct WebSocketMessage {
+  bool is_text = false;
+  python::Owned holder;
+  BodyView body;
+  std::string_view bytes;  // UTF-8 of a text
+};
+bool ReadWebSocketSend(const python::GilHeld& gil, python::Borrowed message,
+                       WebSocketMessage* read);
+
+struct WebSocketClose {
+  int code = 1000;
+  std::string reason;  // UTF-8, at most 123 bytes
+};
+bool ReadWebSocketClose(const python::GilHeld& gil, python::Borrowed message,
+                        WebSocketClose* close);
+
+python::Owned MakeWebSocketConnect(const python::GilHeld& gil);
+// {'type': 'websocket.receive'} with the one key that the message has (W-09).
+python::Owned MakeWebSocketReceive(const python::GilHeld& gil, bool is_text,
+                                   std::string_view bytes);
+python::Owned MakeWebSocketDisconnect(const python::GilHeld& gil, int code,
+                                      std::string_view reason);
 
 python::Owned MakeHttpRequest(const python::GilHeld& gil, std::string_view body,
                               PyObject* more_body);

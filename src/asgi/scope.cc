@@ -29,6 +29,20 @@ bool Set(Borrowed dict, PyObject* key, PyObject* value) {
   return value != nullptr && PyDict_SetItem(dict.get(), key, value) == 0;
 }
 
+std::string_view WebSocketScheme(const bridge::RequestHead& head) {
+  return head.scheme == "https" ? "wss" : "ws";
+}
+
+// What the client offers, in its order (W-29).
+Owned Subprotocols(const GilHeld& gil, std::string_view headers) {
+  Owned list = Owned::Steal(PyList_New(0));
+  for (const std::string_view offered : bridge::RequestHead::Subprotocols(headers)) {
+    const Owned text = Text(gil, offered);
+    if (!list || !text || PyList_Append(list.get(), text.get()) != 0) return Owned();
+  }
+  return list;
+}
+
 // (host, port), (path, None) for a unix socket, or None.
 Owned Address(const GilHeld& gil, std::string_view host, std::string_view port) {
   if (host.empty()) return Owned::Borrow(PyNone());
@@ -48,21 +62,23 @@ Owned Address(const GilHeld& gil, std::string_view host, std::string_view port) 
 
 }  // namespace
 
-bool HttpScopeBuilder::Prepare(const GilHeld& gil, const ScopeOptions& options, Owned state) {
-  template_ = Owned::Steal(PyDict_New());
+bool ScopeBuilder::Prepare(const GilHeld& gil, const ScopeOptions& options, Owned state) {
+  http_ = Owned::Steal(PyDict_New());
+  websocket_ = Owned::Steal(PyDict_New());
   asgi_ = Owned::Steal(PyDict_New());
   state_ = std::move(state);
   const Owned json = Owned::Steal(PyImport_ImportModule("json"));
-  if (!template_ || !asgi_ || !json) return false;
+  if (!http_ || !websocket_ || !asgi_ || !json) return false;
   json_loads_ = GetAttribute(gil, json, "loads");
   for (int i = 0; i < kExtensions; ++i)
     extension_names_[i] = PyUnicode_InternFromString(extension_table[i].name);
-  return json_loads_ && Set(template_, Names().type, Names().http) &&
+  return json_loads_ && Set(http_, Names().type, Names().http) &&
+         Set(websocket_, Names().type, Names().websocket) &&
          Set(asgi_, Names().version, Text(gil, "3.0")) &&
          Set(asgi_, Names().spec_version, Text(gil, options.spec_version));
 }
 
-PyObject* HttpScopeBuilder::CachedText(const GilHeld& gil, std::string_view text) {
+PyObject* ScopeBuilder::CachedText(const GilHeld& gil, std::string_view text) {
   const auto found = texts_.find(text);
   if (found != texts_.end()) return found->second.get();
   Owned made = Text(gil, text);
@@ -74,7 +90,7 @@ PyObject* HttpScopeBuilder::CachedText(const GilHeld& gil, std::string_view text
   return scratch_.get();
 }
 
-PyObject* HttpScopeBuilder::CachedHeaderName(const GilHeld& gil, std::string_view name) {
+PyObject* ScopeBuilder::CachedHeaderName(const GilHeld& gil, std::string_view name) {
   std::string lowered(name);  // short names stay on the stack
   std::transform(lowered.begin(), lowered.end(), lowered.begin(),
                  [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
@@ -89,7 +105,7 @@ PyObject* HttpScopeBuilder::CachedHeaderName(const GilHeld& gil, std::string_vie
   return scratch_.get();
 }
 
-Owned HttpScopeBuilder::Headers(const GilHeld& gil, std::string_view headers) {
+Owned ScopeBuilder::Headers(const GilHeld& gil, std::string_view headers) {
   // Two fields a pair, so the separators tell how many pairs there are.
   const auto separators = std::count(headers.begin(), headers.end(), '\n');
   const Py_ssize_t pairs = headers.empty() ? 0 : (separators + 1) / 2;
@@ -110,10 +126,11 @@ Owned HttpScopeBuilder::Headers(const GilHeld& gil, std::string_view headers) {
   return list;
 }
 
-Owned HttpScopeBuilder::Build(const GilHeld& gil, const bridge::RequestHead& head,
-                              const bridge::ExchangeRequest& request) {
+Owned ScopeBuilder::Build(const GilHeld& gil, const bridge::RequestHead& head,
+                          const bridge::ExchangeRequest& request) {
   const Interned& names = Names();
-  Owned scope = Owned::Steal(PyDict_Copy(template_.get()));
+  const bool websocket = (request.abilities & bridge::kWebSocket) != 0;
+  Owned scope = Owned::Steal(PyDict_Copy(websocket ? websocket_.get() : http_.get()));
   if (!scope) return Owned();
   const bridge::RequestTarget target = bridge::RequestTarget::Split(head.target);
 
@@ -130,9 +147,10 @@ Owned HttpScopeBuilder::Build(const GilHeld& gil, const bridge::RequestHead& hea
   const bool set =
       Set(scope, names.asgi, asgi) &&
       Set(scope, names.http_version, CachedText(gil, head.http_version)) &&
-      Set(scope, names.method, CachedText(gil, head.method)) &&
-      Set(scope, names.scheme, CachedText(gil, head.scheme)) && Set(scope, names.path, path) &&
-      Set(scope, names.raw_path, BytesOf(gil, target.raw_path)) &&
+      (websocket ? Set(scope, names.subprotocols, Subprotocols(gil, head.headers))
+                 : Set(scope, names.method, CachedText(gil, head.method))) &&
+      Set(scope, names.scheme, CachedText(gil, websocket ? WebSocketScheme(head) : head.scheme)) &&
+      Set(scope, names.path, path) && Set(scope, names.raw_path, BytesOf(gil, target.raw_path)) &&
       Set(scope, names.query_string, query) && Set(scope, names.root_path, root_path) &&
       Set(scope, names.headers, Headers(gil, head.headers)) &&
       Set(scope, names.client, Address(gil, head.client_host, head.client_port)) &&
@@ -144,7 +162,7 @@ Owned HttpScopeBuilder::Build(const GilHeld& gil, const bridge::RequestHead& hea
 }
 
 // Only what this request's host can do (S-28), each with a dict of its own.
-Owned HttpScopeBuilder::Extensions(const GilHeld& gil, const bridge::ExchangeRequest& request) {
+Owned ScopeBuilder::Extensions(const GilHeld& gil, const bridge::ExchangeRequest& request) {
   Owned extensions = Owned::Steal(PyDict_New());
   if (!extensions) return extensions;
   for (int i = 0; i < kExtensions; ++i) {

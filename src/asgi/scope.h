@@ -1,4 +1,4 @@
-// Builds the ASGI scope of a request (asgiref www.rst 2.5).
+// Builds the ASGI scope of a request or a WebSocket (asgiref www.rst 2.5).
 // Thread: the Python thread. Owner: an application; one builder makes all its scopes.
 #ifndef NODE_ASGI_ASGI_SCOPE_H_
 #define NODE_ASGI_ASGI_SCOPE_H_
@@ -19,7 +19,7 @@ struct ScopeOptions {
   std::string spec_version = "2.5";
 };
 
-class HttpScopeBuilder {
+class ScopeBuilder {
  public:
   // `state` is the lifespan state, or null when the app has no lifespan: then the key is absent.
   // False with a Python error set.
@@ -46,7 +46,8 @@ class HttpScopeBuilder {
   Cache header_names_;
   python::Owned scratch_;  // keeps an uncached value alive until its next use
 
-  python::Owned template_;
+  python::Owned http_;  // templates of the scopes
+  python::Owned websocket_;
   python::Owned asgi_;
   python::Owned state_;
   python::Owned json_loads_;

@@ -27,7 +27,10 @@ struct RequestEvent {
     kBegin,       // the exchange's head and first body bytes are in the exchange
     kBody,        // bytes: a chunk of the request body
     kBodyEnd,     // the request body is complete
-    kDisconnect,  // the client is gone, or the caller aborted
+    kDisconnect,  // the client is gone, or the caller aborted; of a WebSocket amount: code, bytes:
+                  // reason
+    kText,        // bytes: a WebSocket text message, UTF-8
+    kBinary,      // bytes: a WebSocket binary message
     kCredit,      // amount: response bytes that the JavaScript side has passed on
     kCancel,      // a deadline passed: cancel the app's task
   };
@@ -49,6 +52,10 @@ struct ResponseEvent {
     kPush,      // body: a path; headers: those of a request that the client will make for it
     kFile,      // file, offset, amount: bytes of a file as the next part of the body
     kDebug,     // body: a JSON object for a test
+    kAccept,    // WebSocket: body: the subprotocol, or empty; headers
+    kText,      // body: a WebSocket text message, UTF-8
+    kBinary,    // body: a WebSocket binary message
+    kClose,     // amount: code, body: reason of a WebSocket's close; the last
     kSettled,   // amount: token of a control call; failure, or body = JSON result
     kNotice,    // failure: an error that nobody awaits; body = 'error' or 'warning'
   };
@@ -63,7 +70,10 @@ struct ResponseEvent {
   FileDescriptor file{};
   uint64_t offset = 0;
 
-  bool last() const { return kind == Kind::kWhole || kind == Kind::kEnd || kind == Kind::kFailed; }
+  bool last() const {
+    return kind == Kind::kWhole || kind == Kind::kEnd || kind == Kind::kFailed ||
+           kind == Kind::kClose;
+  }
 };
 
 }  // namespace node_asgi::bridge

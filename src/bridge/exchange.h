@@ -63,6 +63,8 @@ enum Ability : uint32_t {
   kContinue = 64,
   // Not for the app, but a call of a function: node_asgi.calls answers.
   kCall = 128,
+  // A WebSocket, not an HTTP request.
+  kWebSocket = 256,
 };
 
 struct ExchangeRequest {
@@ -81,13 +83,19 @@ class Exchange final : public RefCounted {
  public:
   // `peer` gets the first events: the application, until it has made the exchange's own peer.
   Exchange(ExchangeRequest request, std::shared_ptr<ResponseSink> sink, RefPtr<ExchangePeer> peer)
-      : request_(std::move(request)), sink_(std::move(sink)), peer_(std::move(peer)) {}
+      : is_websocket((request.abilities & kWebSocket) != 0),
+        request_(std::move(request)),
+        sink_(std::move(sink)),
+        peer_(std::move(peer)) {}
+
+  const bool is_websocket;
 
   // Python thread, once, at the start.
   ExchangeRequest TakeRequest() { return std::move(request_); }
 
   void Post(ResponseEvent event, ResponseSink::Urgency urgency) {
-    if (event.kind == ResponseEvent::Kind::kStart || event.last())
+    if (event.kind == ResponseEvent::Kind::kStart || event.kind == ResponseEvent::Kind::kAccept ||
+        event.last())
       answered.store(true, std::memory_order_relaxed);
     event.exchange = RefPtr<Exchange>(this);
     sink_->Post(std::move(event), urgency);

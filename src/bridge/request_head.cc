@@ -26,6 +26,13 @@ int HexDigit(char c) {
   return -1;
 }
 
+bool IsName(std::string_view name, std::string_view lowered) {
+  return name.size() == lowered.size() &&
+         std::equal(name.begin(), name.end(), lowered.begin(), [](char a, char b) {
+           return (a >= 'A' && a <= 'Z' ? static_cast<char>(a + 32) : a) == b;
+         });
+}
+
 }  // namespace
 
 bool RequestHead::Split(std::string_view text, RequestHead* head) {
@@ -47,8 +54,25 @@ bool RequestHead::NextHeader(std::string_view* rest, std::string_view* name,
   return TakeField(rest, &at_end, value);
 }
 
+std::vector<std::string_view> RequestHead::Subprotocols(std::string_view headers) {
+  std::vector<std::string_view> offered;
+  std::string_view name;
+  std::string_view value;
+  while (NextHeader(&headers, &name, &value)) {
+    if (!IsName(name, "sec-websocket-protocol")) continue;
+    while (!value.empty()) {
+      const size_t comma = value.find(',');
+      std::string_view one = value.substr(0, comma);
+      value.remove_prefix(comma == std::string_view::npos ? value.size() : comma + 1);
+      while (!one.empty() && (one.front() == ' ' || one.front() == '\t')) one.remove_prefix(1);
+      while (!one.empty() && (one.back() == ' ' || one.back() == '\t')) one.remove_suffix(1);
+      if (!one.empty()) offered.push_back(one);
+    }
+  }
+  return offered;
+}
+
 bool RequestHead::HasValidHost() const {
-  constexpr std::string_view kName = "host";
   // RFC 3986 section 3.2.2, with the brackets of an IPv6 address and the colon of a port.
   constexpr std::string_view kMarks = "-._~!$&'()*+,;=%:[]";
   bool seen = false;
@@ -56,10 +80,7 @@ bool RequestHead::HasValidHost() const {
   std::string_view name;
   std::string_view value;
   while (NextHeader(&rest, &name, &value)) {
-    const bool host =
-        name.size() == kName.size() && std::equal(name.begin(), name.end(), kName.begin(),
-                                                  [](char a, char b) { return (a | 0x20) == b; });
-    if (!host) continue;
+    if (!IsName(name, "host")) continue;
     const bool valid = std::all_of(value.begin(), value.end(), [&](unsigned char c) {
       return std::isalnum(c) != 0 || kMarks.find(static_cast<char>(c)) != std::string_view::npos;
     });

@@ -5,6 +5,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace node_asgi::bridge {
 
@@ -24,6 +25,9 @@ struct RequestHead {
   static bool Split(std::string_view text, RequestHead* head);
   // Takes the next pair off `rest`. False at the end, or when a name has no value.
   static bool NextHeader(std::string_view* rest, std::string_view* name, std::string_view* value);
+
+  // The subprotocols that a WebSocket client offers in all its Sec-WebSocket-Protocol fields.
+  static std::vector<std::string_view> Subprotocols(std::string_view headers);
 
   // Whether there is at most one Host field, of characters that a host and port may have (RFC 9112
   // section 3.2: anything else is to be answered with 400).

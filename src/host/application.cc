@@ -6,6 +6,8 @@
 #include <cstring>
 #include <utility>
 
+#include "asgi/http_cycle.h"
+#include "asgi/websocket_cycle.h"
 #include "python/call.h"
 #include "python/error.h"
 #include "python/function.h"
@@ -58,7 +60,7 @@ bool Application::FinishLoad(const GilHeld& gil, Borrowed loaded) {
   const Owned calls = Owned::Steal(PyImport_ImportModule("node_asgi.calls"));
   if (calls) calls_ = GetAttribute(gil, calls, "app");
   return calls_ && scopes_.Prepare(gil, {options_.spec_version},
-                         state.get() == PyNone() ? Owned() : Owned::Borrow(state));
+                                   state.get() == PyNone() ? Owned() : Owned::Borrow(state));
 }
 
 void Application::EndLoad(const GilHeld& gil, const Failure* failure) {
@@ -114,6 +116,18 @@ void Application::Refuse(Exchange& exchange, Failure failure) {
   exchange.Post(std::move(event), Urgency::kNow);
 }
 
+RefPtr<asgi::Cycle> Application::MakeCycle(const RefPtr<Exchange>& exchange,
+                                           bridge::ExchangeRequest request,
+                                           const bridge::RequestHead& head) {
+  const RefPtr<asgi::CycleHost> host(this);
+  if ((request.abilities & bridge::kWebSocket) != 0) {
+    return RefPtr<asgi::Cycle>(
+        bridge::MakeRef<asgi::WebSocketCycle>(host, exchange, std::move(request), head).get());
+  }
+  return RefPtr<asgi::Cycle>(
+      bridge::MakeRef<asgi::HttpCycle>(host, exchange, std::move(request), head).get());
+}
+
 void Application::Admit(const GilHeld& gil, const RefPtr<Exchange>& exchange) {
   bridge::ExchangeRequest request = exchange->TakeRequest();
   const std::string text = std::move(request.head);
@@ -128,8 +142,7 @@ void Application::Admit(const GilHeld& gil, const RefPtr<Exchange>& exchange) {
   Owned scope = scopes_.Build(gil, head, request);
   if (!scope) return Refuse(*exchange, TakeFailure(gil, "ERR_ASGI_REQUEST"));
   const Owned app = Owned::Borrow((request.abilities & bridge::kCall) != 0 ? calls_ : app_);
-  const auto cycle = bridge::MakeRef<asgi::HttpCycle>(RefPtr<asgi::HttpCycleHost>(this), exchange,
-                                                      std::move(request), head);
+  const RefPtr<asgi::Cycle> cycle = MakeCycle(exchange, std::move(request), head);
   exchange->set_peer(RefPtr<bridge::ExchangePeer>(cycle.get()));
   cycles_.insert(cycle.get());
   for (RequestEvent& event : std::exchange(exchange->early_events, {}))
@@ -139,7 +152,7 @@ void Application::Admit(const GilHeld& gil, const RefPtr<Exchange>& exchange) {
   if (cycles_.erase(cycle.get()) > 0) Refuse(*exchange, failure);
 }
 
-void Application::OnCycleEnded(const GilHeld&, asgi::HttpCycle& cycle) {
+void Application::OnCycleEnded(const GilHeld&, asgi::Cycle& cycle) {
   if (cycles_.erase(&cycle) == 0) return;
   admitted.fetch_sub(1);
 }
@@ -173,17 +186,21 @@ void Application::Stop(const GilHeld& gil, std::chrono::milliseconds timeout,
     return;
   }
   state_ = State::kStopping;
+  // Those that never end by themselves are told at once, not after the time to drain.
+  for (const auto& cycle : Cycles()) {
+    if (cycle->endless()) cycle->Close(gil);
+  }
   const Owned in_flight = MakeFunction(gil, [self](const GilHeld&, Borrowed) {
     return Owned::Steal(PyLong_FromLongLong(static_cast<long long>(self->cycles_.size())));
   });
-  const auto for_each = [self](void (asgi::HttpCycle::*action)(const GilHeld&)) {
+  const auto for_each = [self](void (asgi::Cycle::*action)(const GilHeld&)) {
     return [self, action](const GilHeld& held, Borrowed) {
       for (const auto& cycle : self->Cycles()) ((*cycle).*action)(held);
       return Owned::Borrow(PyNone());
     };
   };
-  const Owned tell = MakeFunction(gil, for_each(&asgi::HttpCycle::Close));
-  const Owned cancel = MakeFunction(gil, for_each(&asgi::HttpCycle::Cancel));
+  const Owned tell = MakeFunction(gil, for_each(&asgi::Cycle::Close));
+  const Owned cancel = MakeFunction(gil, for_each(&asgi::Cycle::Cancel));
   const Owned seconds =
       Owned::Steal(PyFloat_FromDouble(static_cast<double>(timeout.count()) / 1000.0));
   Owned stop =
@@ -197,9 +214,9 @@ void Application::Stop(const GilHeld& gil, std::chrono::milliseconds timeout,
   });
 }
 
-std::vector<RefPtr<asgi::HttpCycle>> Application::Cycles() const {
-  std::vector<RefPtr<asgi::HttpCycle>> cycles;
-  for (asgi::HttpCycle* cycle : cycles_) cycles.emplace_back(cycle);
+std::vector<RefPtr<asgi::Cycle>> Application::Cycles() const {
+  std::vector<RefPtr<asgi::Cycle>> cycles;
+  for (asgi::Cycle* cycle : cycles_) cycles.emplace_back(cycle);
   return cycles;
 }
 
@@ -210,7 +227,7 @@ void Application::FinishStop(const GilHeld& gil, const std::string& report) {
   app_.Reset();
   calls_.Reset();
   lifespan_.Reset();
-  scopes_ = asgi::HttpScopeBuilder();
+  scopes_ = asgi::ScopeBuilder();
   std::erase(runtime_.applications, this);
   for (const auto& callback : std::exchange(stop_callbacks_, {})) callback(gil, report);
   const RefPtr<Application> last = std::move(keep_alive_);

@@ -13,7 +13,7 @@
 #include <unordered_set>
 #include <vector>
 
-#include "asgi/http_cycle.h"
+#include "asgi/cycle.h"
 #include "asgi/scope.h"
 #include "bridge/exchange.h"
 #include "host/runtime.h"
@@ -34,7 +34,7 @@ struct ApplicationOptions {
   int response_timeout = 0;          // milliseconds; 0: none
 };
 
-class Application final : public asgi::HttpCycleHost {
+class Application final : public asgi::CycleHost {
  public:
   // `sink` hears of errors that belong to no request.
   Application(Runtime& runtime, ApplicationOptions options,
@@ -51,7 +51,7 @@ class Application final : public asgi::HttpCycleHost {
   void Stop(const python::GilHeld& gil, std::chrono::milliseconds timeout,
             std::function<void(const python::GilHeld&, std::string)> done);
 
-  // asgi::HttpCycleHost and bridge::ExchangePeer.
+  // asgi::CycleHost and bridge::ExchangePeer.
   void On(const python::GilHeld& gil, bridge::Exchange& exchange,
           bridge::RequestEvent event) override;
   python::LoopThread& loop() override { return runtime_.loop(); }
@@ -59,7 +59,7 @@ class Application final : public asgi::HttpCycleHost {
   bool raises_after_disconnect() const override { return options_.spec_version != "2.3"; }
   int cancel_on_disconnect() const override { return options_.cancel_on_disconnect; }
   size_t in_flight() const override { return admitted.load(std::memory_order_relaxed); }
-  void OnCycleEnded(const python::GilHeld& gil, asgi::HttpCycle& cycle) override;
+  void OnCycleEnded(const python::GilHeld& gil, asgi::Cycle& cycle) override;
   void OnCycleFailed() override { failed.fetch_add(1); }
   void Report(const std::string& level, bridge::Failure failure) override;
 
@@ -75,9 +75,12 @@ class Application final : public asgi::HttpCycleHost {
   bool FinishLoad(const python::GilHeld& gil, python::Borrowed loaded);
   void EndLoad(const python::GilHeld& gil, const bridge::Failure* failure);
   void Begin(const python::GilHeld& gil, bridge::RefPtr<bridge::Exchange> exchange);
+  bridge::RefPtr<asgi::Cycle> MakeCycle(const bridge::RefPtr<bridge::Exchange>& exchange,
+                                        bridge::ExchangeRequest request,
+                                        const bridge::RequestHead& head);
   void Admit(const python::GilHeld& gil, const bridge::RefPtr<bridge::Exchange>& exchange);
   void Refuse(bridge::Exchange& exchange, bridge::Failure failure);
-  std::vector<bridge::RefPtr<asgi::HttpCycle>> Cycles() const;
+  std::vector<bridge::RefPtr<asgi::Cycle>> Cycles() const;
   void FinishStop(const python::GilHeld& gil, const std::string& report);
 
   Runtime& runtime_;
@@ -88,12 +91,12 @@ class Application final : public asgi::HttpCycleHost {
   State state_ = State::kNew;
   bridge::Failure load_failure_;
   std::string stop_report_;
-  asgi::HttpScopeBuilder scopes_;
+  asgi::ScopeBuilder scopes_;
   python::Owned app_;
   python::Owned calls_;  // node_asgi.calls.app
   python::Owned lifespan_;
   std::vector<bridge::RefPtr<bridge::Exchange>> waiting_;  // for startup
-  std::unordered_set<asgi::HttpCycle*> cycles_;
+  std::unordered_set<asgi::Cycle*> cycles_;
   std::vector<std::function<void(const bridge::Failure*)>> load_callbacks_;
   std::vector<std::function<void(const python::GilHeld&, std::string)>> stop_callbacks_;
   std::unique_ptr<python::SignalGuard> signals_;

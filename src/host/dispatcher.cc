@@ -57,8 +57,10 @@ void Begin(Application& application, const RefPtr<Exchange>& exchange, Runtime::
   const ApplicationOptions& options = application.options();
   exchange->start_deadline =
       ArmTimeout(application, exchange, Limit::kStart, options.start_timeout);
+  // A WebSocket has no response that ends.
+  const int response_timeout = exchange->is_websocket ? 0 : options.response_timeout;
   exchange->response_deadline =
-      ArmTimeout(application, exchange, Limit::kResponse, options.response_timeout);
+      ArmTimeout(application, exchange, Limit::kResponse, response_timeout);
   application.runtime().Deliver(exchange, {RequestEvent::Kind::kBegin}, when);
 }
 

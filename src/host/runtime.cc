@@ -3,7 +3,7 @@
 #include <condition_variable>
 #include <utility>
 
-#include "asgi/http_cycle.h"
+#include "asgi/cycle.h"
 #include "host/application.h"
 #include "python/call.h"
 #include "python/error.h"
@@ -53,7 +53,7 @@ bool Runtime::Start(const python::InterpreterConfig& config, Failure* failure) {
     Notice(level, std::move(problem));
   };
   callbacks.on_flush_pending = [this] { WatchFlushes(); };
-  callbacks.prepare = &asgi::PrepareHttpCycles;
+  callbacks.prepare = &asgi::PrepareCycles;
   loop_ = std::make_unique<python::LoopThread>(config, std::move(callbacks));
   if (loop_->Start(failure)) return true;
   failure_ = std::make_unique<Failure>(*failure);

@@ -99,7 +99,8 @@ void JsMailbox::OnWake() {
       js->writer.Add(js->env, event, slot);
       if (event.last()) {
         Release(slot);
-      } else if (event.kind == bridge::ResponseEvent::Kind::kStart) {
+      } else if (event.kind == bridge::ResponseEvent::Kind::kStart ||
+                 event.kind == bridge::ResponseEvent::Kind::kAccept) {
         host::OnAnswered(host::Runtime::Get(), *event.exchange);
       }
     });
@@ -131,6 +132,7 @@ Napi::Function MailboxWrap::Define(Napi::Env env) {
   return DefineClass(
       env, "Mailbox",
       {InstanceMethod("body", &MailboxWrap::Body), InstanceMethod("end", &MailboxWrap::End),
+       InstanceMethod("message", &MailboxWrap::Message),
        InstanceMethod("credit", &MailboxWrap::Credit),
        InstanceMethod("disconnect", &MailboxWrap::Disconnect),
        InstanceMethod("ref", &MailboxWrap::Ref), InstanceMethod("unref", &MailboxWrap::Unref),
@@ -152,6 +154,13 @@ void MailboxWrap::End(const Napi::CallbackInfo& info) {
   mailbox_->Deliver(info[0].As<Napi::Number>().Uint32Value(), {RequestEvent::Kind::kBodyEnd});
 }
 
+void MailboxWrap::Message(const Napi::CallbackInfo& info) {
+  const bool binary = info[2].ToBoolean().Value();
+  RequestEvent event{binary ? RequestEvent::Kind::kBinary : RequestEvent::Kind::kText};
+  event.bytes = ReadBytes(info[1]);
+  mailbox_->Deliver(info[0].As<Napi::Number>().Uint32Value(), std::move(event));
+}
+
 void MailboxWrap::Credit(const Napi::CallbackInfo& info) {
   RequestEvent event{RequestEvent::Kind::kCredit};
   event.amount = info[1].As<Napi::Number>().Uint32Value();
@@ -159,7 +168,10 @@ void MailboxWrap::Credit(const Napi::CallbackInfo& info) {
 }
 
 void MailboxWrap::Disconnect(const Napi::CallbackInfo& info) {
-  mailbox_->Deliver(info[0].As<Napi::Number>().Uint32Value(), {RequestEvent::Kind::kDisconnect});
+  RequestEvent event{RequestEvent::Kind::kDisconnect};
+  if (info[1].IsNumber()) event.amount = info[1].As<Napi::Number>().Uint32Value();
+  if (info[2].IsString()) event.bytes = info[2].As<Napi::String>().Utf8Value();
+  mailbox_->Deliver(info[0].As<Napi::Number>().Uint32Value(), std::move(event));
 }
 
 Napi::Value MailboxWrap::Wakeups(const Napi::CallbackInfo& info) {

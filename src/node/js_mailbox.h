@@ -68,7 +68,8 @@ class JsMailbox final : public bridge::ResponseSink, public bridge::Waker {
   bool in_batch_ = false;
 };
 
-// The JavaScript class `Mailbox`: new Mailbox(onBatch), body, end, credit, disconnect, ref, unref,
+// The JavaScript class `Mailbox`: new Mailbox(onBatch), body(slot, bytes), end(slot),
+// message(slot, bytes, isBinary), credit(slot, bytes), disconnect(slot, code, reason), ref, unref,
 // close, wakeups.
 class MailboxWrap final : public Napi::ObjectWrap<MailboxWrap> {
  public:
@@ -81,6 +82,7 @@ class MailboxWrap final : public Napi::ObjectWrap<MailboxWrap> {
  private:
   void Body(const Napi::CallbackInfo& info);
   void End(const Napi::CallbackInfo& info);
+  void Message(const Napi::CallbackInfo& info);
   void Credit(const Napi::CallbackInfo& info);
   void Disconnect(const Napi::CallbackInfo& info);
   void Ref(const Napi::CallbackInfo&) { mailbox_->Ref(); }

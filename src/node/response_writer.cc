@@ -43,6 +43,8 @@ void ResponseWriter::Add(Napi::Env env, bridge::ResponseEvent& event, uint32_t s
       headers();
       break;
     case Kind::kChunk:
+    case Kind::kText:
+    case Kind::kBinary:
       values_.push_back(Body(env, event.body));
       break;
     case Kind::kEnd:
@@ -60,7 +62,12 @@ void ResponseWriter::Add(Napi::Env env, bridge::ResponseEvent& event, uint32_t s
       values_.push_back(Napi::Number::New(env, static_cast<double>(event.amount)));
       break;
     case Kind::kDebug:
+    case Kind::kClose:
       values_.push_back(Napi::String::New(env, event.body));
+      break;
+    case Kind::kAccept:
+      values_.push_back(Napi::String::New(env, event.body));
+      headers();
       break;
     case Kind::kFailed:
       values_.push_back(ToFailureObject(env, *event.failure));

@@ -18,7 +18,7 @@ namespace node_asgi::python {
           X(body) X(more_body) X(trailers) X(send) X(close) X(cancel) X(done) X(set_result)        \
               X(create_future) X(call_soon) X(call_later) X(node) X(name) X(loop) X(eager_start)   \
                   X(get_task_factory) X(code) X(reason) X(http) X(links) X(file) X(offset) X(count)     \
-                      X(info) X(more_trailers) X(tls)
+                      X(info) X(more_trailers) X(tls) X(websocket) X(subprotocol) X(subprotocols) X(bytes) X(text)
 // clang-format on
 
 struct Interned {

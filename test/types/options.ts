@@ -21,6 +21,10 @@ const all: Required<PythonHandlerOptions> = {
   debug: false,
   nativeSymbols: 'auto',
   specVersion: '2.5',
+  maxMessageBytes: 1,
+  pingInterval: 1,
+  pingTimeout: 1,
+  perMessageDeflate: true,
   testing: false,
 };
 
