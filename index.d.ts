@@ -212,6 +212,7 @@ export type AsgiErrorCode =
   | 'ERR_ASGI_BODY_CONSUMED'
   | 'ERR_ASGI_BODY_TOO_LARGE'
   | 'ERR_ASGI_MESSAGE_TOO_LARGE'
+  | 'ERR_ASGI_WEBSOCKET_REFUSED'
   | 'ERR_ASGI_NO_RESPONSE'
   | 'ERR_ASGI_INCOMPLETE_RESPONSE'
   | 'ERR_ASGI_RETURN_VALUE'
@@ -321,6 +322,32 @@ export interface PythonHandlerEvents {
   warning: [error: NodeAsgiError];
 }
 
+/** What `PythonHandler.webSocket()` returns: the WHATWG WebSocket interface. */
+export interface InProcessWebSocket extends EventTarget {
+  readonly CONNECTING: 0;
+  readonly OPEN: 1;
+  readonly CLOSING: 2;
+  readonly CLOSED: 3;
+  readonly url: string;
+  /** The subprotocol that the app has accepted; `''` for none. */
+  readonly protocol: string;
+  readonly extensions: string;
+  readonly readyState: 0 | 1 | 2 | 3;
+  /** What binary messages come as. Default `'blob'`. */
+  binaryType: 'blob' | 'arraybuffer' | 'nodebuffer';
+  /** Bytes that the app has not taken yet. */
+  readonly bufferedAmount: number;
+  /** Header fields of the app's `websocket.accept`. */
+  readonly headers: [string, string][];
+  onopen: ((event: Event) => void) | null;
+  onmessage: ((event: MessageEvent) => void) | null;
+  /** The event has the error that caused it. */
+  onerror: ((event: Event & { error: Error; message: string }) => void) | null;
+  onclose: ((event: Event & { code: number; reason: string; wasClean: boolean }) => void) | null;
+  send(data: string | ArrayBufferLike | ArrayBufferView | Blob): void;
+  close(code?: number, reason?: string): void;
+}
+
 /** Hosts one Python ASGI app in this process. Apps of one process share one Python, each with its own handler. */
 export class PythonHandler extends EventEmitter implements AsyncDisposable {
   /** Returns at once: Python, the app and its startup are loaded in the background, and requests wait for that. */
@@ -346,8 +373,21 @@ export class PythonHandler extends EventEmitter implements AsyncDisposable {
    * A generator becomes an async iterable. Rejects with a PythonError when the function raises.
    */
   call<T = any>(target: string, ...values: unknown[]): Promise<T>;
-  /** Lets a server answer `Expect: 100-continue` once the app asks for the body. Requests go where the server sends them. */
-  attach(server: import('node:http').Server | import('node:https').Server | import('node:http2').Http2Server): this;
+  /** A WebSocket conversation with the app, without a socket. */
+  webSocket(
+    request: string | URL | { url: string; protocols?: string | string[]; headers?: HeadersInit; rootPath?: string; scope?: object },
+  ): InProcessWebSocket;
+  /**
+   * Wires what a server does beside its requests: WebSockets go to the app, and `Expect: 100-continue` is answered once
+   * the app asks for the body. Requests go where the server sends them. `path`: only WebSockets at or below it, which
+   * becomes their `root_path`.
+   */
+  attach(
+    server: import('node:http').Server | import('node:https').Server | import('node:http2').Http2Server,
+    options?: { path?: string },
+  ): this;
+  /** For the `upgrade` event of a node:http or node:https server. */
+  upgrade(req: IncomingMessage, socket: Duplex, head: Buffer, options?: { rootPath?: string }): void;
   /** For node:http, node:https and node:http2 servers. */
   listener(): Listener;
   /** For Express, Connect and their kin. `fallthrough`: a 404 of the app becomes a call of `next()`. */

@@ -28,6 +28,7 @@ const codes = {
   ERR_ASGI_BODY_CONSUMED: { status: 500, about: 'a body parser has already read the request body' },
   ERR_ASGI_BODY_TOO_LARGE: { status: 413, about: 'the request body exceeds maxBodyBytes' },
   ERR_ASGI_MESSAGE_TOO_LARGE: { status: 413, about: 'a WebSocket message exceeds maxMessageBytes' },
+  ERR_ASGI_WEBSOCKET_REFUSED: { status: 403, about: 'the app refused a WebSocket' },
   ERR_ASGI_NO_RESPONSE: { status: 500, about: 'the app returned without a response' },
   ERR_ASGI_INCOMPLETE_RESPONSE: { status: 500, about: 'the app returned in the middle of its response' },
   ERR_ASGI_RETURN_VALUE: { status: 500, about: 'the app returned a value' },

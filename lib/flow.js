@@ -43,6 +43,10 @@ class RequestWindow {
     this.#limit = Math.max(1, highWaterMark);
   }
 
+  get open() {
+    return this.#underWay < this.#limit;
+  }
+
   /** @param {number} bytes @returns {boolean} whether more may follow at once */
   take(bytes) {
     this.#underWay += bytes;

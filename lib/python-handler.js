@@ -10,7 +10,9 @@ const { encodeCall, readAnswer } = require('./calls');
 const { create, fromFailure, tooLarge } = require('./errors');
 const { fetchFrom } = require('./fetch');
 const { continueWhenRead, serve } = require('./http');
+const { Headers } = require('./headers');
 const hub = require('./hub');
+const { InProcessWebSocket } = require('./in-process-websocket');
 const { findInterpreter, findInterpreterSync } = require('./interpreter');
 const { readOptions, describe } = require('./options');
 const { readRequest } = require('./request');
@@ -227,6 +229,28 @@ class PythonHandler extends EventEmitter {
     const read = { ...CALL_REQUEST, body: encodeCall(target, values) };
     return readAnswer(await this.#run(read, { signal }, (resolve, reject) =>
       new StreamReceiver(resolve, reject, this.#options.highWaterMark, this.#owner, false)));
+  }
+
+  /**
+   * A WebSocket conversation with the app, without a socket.
+   * @param {string | URL | {url: string, protocols?: string | string[], headers?: any, rootPath?: string, scope?: object}} request
+   * @returns {InProcessWebSocket} with the WHATWG WebSocket interface
+   */
+  webSocket(request) {
+    if (this.#closing) throw closed();
+    const given = typeof request === 'string' || request instanceof URL ? { url: request } : request;
+    const { protocols = [], ...init } = given ?? {};
+    const url = String(init.url).replace(/^ws(s?):/, 'http$1:');
+    const headers = new Headers(init.headers);
+    const offered = [protocols].flat();
+    if (offered.length > 0) headers.add('sec-websocket-protocol', offered.join(', '));
+    const read = readRequest({ ...init, url, headers, method: 'GET', body: undefined }, this.#options.rootPath);
+    const socket = new InProcessWebSocket(this.#owner, String(init.url));
+    const start = () => socket.start(this.#native, { head: read.head, extra: this.#extraScope(read.scope) });
+    hub.hold();
+    // Later in any case: the caller gets to listen first.
+    this.#begin().then(start).catch((error) => socket.refuse(error)).finally(() => hub.release());
+    return socket;
   }
 
   /** A listener for node:http, node:https and node:http2 servers. */
