@@ -20,7 +20,7 @@ const venvPython = path.join(root, '.venv', 'bin', 'python');
 // A '|' separates packages of which any one will do.
 const debianPackages = [
   'cmake', 'ninja-build', 'g++', 'make', 'git', 'libboost-dev|libboost1.81-dev', 'libgtest-dev',
-  'python3', 'python3-dev', 'python3-venv', 'libpython3-dev', 'clang-format',
+  'python3', 'python3-dev', 'python3-venv', 'libpython3-dev', 'clang-format', 'chromium',
 ];
 
 // Used only where PyPI cannot be reached: fewer frameworks, other versions.
