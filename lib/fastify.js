@@ -1,7 +1,7 @@
 'use strict';
 
 /**
- * A Fastify plugin that hands everything below its prefix to a Python app:
+ * A Fastify plugin that hands everything below its prefix to a Python app, WebSockets included:
  * `fastify.register(require('node-asgi/fastify'), { prefix: '/api', target: 'main:app' })`.
  */
 
@@ -20,6 +20,7 @@ async function plugin(fastify, options) {
   for (const name of ['handler', 'prefix', 'logLevel', 'logSerializers']) delete own[name];
   const handler = given ?? new PythonHandler(own);
   const serve = handler.listener();
+  handler.attach(fastify.server, { path: fastify.prefix });
 
   if (!given) fastify.addHook('onClose', () => handler.close());
   fastify.addHook('onReady', () => handler.ready().then(() => {}));

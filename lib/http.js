@@ -136,8 +136,8 @@ class HttpReceiver {
     } catch (error) {
       // Node refuses what the addon let pass: the app's error, never an uncaught one.
       this.#leave();
-      this.#owner.report(error);
       answerError(res, error, this.#owner.options.debug);
+      this.#owner.report(error);
       return false;
     }
   }
@@ -219,10 +219,10 @@ class HttpReceiver {
 
   onFailed(error) {
     this.#file?.stop();
-    // What the client did wrong is its own error.
-    if (!(error.status < 500)) this.#owner.report(error);
     answerError(this.#res, error, this.#owner.options.debug);
     this.#done();
+    // Last, because a listener may throw. What the client did wrong is its own error.
+    if (!(error.status < 500)) this.#owner.report(error);
   }
 
   /** The exchange is over: the rest of the request must not block the connection (checklist H-15). */
@@ -346,8 +346,8 @@ const PHRASES = {
 function serve(owner, req, res, next) {
   if (owner.native === undefined) {
     owner.begin().then(() => serve(owner, req, res, next), (error) => {
-      owner.report(error);
       answerError(res, error, owner.options.debug);
+      owner.report(error);
     });
     return;
   }
@@ -355,8 +355,8 @@ function serve(owner, req, res, next) {
     new HttpReceiver(owner, req, res, next).start();
   } catch (error) {
     // A server that is busy or closing says so by its answers; it is no error of the app.
-    if (error.status !== 503 && !(error.status < 500)) owner.report(error);
     answerError(res, error, owner.options.debug);
+    if (error.status !== 503 && !(error.status < 500)) owner.report(error);
   }
 }
 
@@ -378,4 +378,4 @@ function continueWhenRead(server) {
   };
 }
 
-module.exports = { serve, answerError, continueWhenRead };
+module.exports = { serve, answerError, forHttp2, continueWhenRead };

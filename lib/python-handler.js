@@ -194,9 +194,20 @@ class PythonHandler extends EventEmitter {
   attach(server, { path: prefix = '' } = {}) {
     if (server.listenerCount('checkContinue') === 0) server.on('checkContinue', continueWhenRead(server));
     const root = prefix.replace(/\/+$/, '');
+    const roots = (server[kRoots] ??= []);
+    roots.push(root);
     server.on('upgrade', (req, socket, head) => {
       if (isBelow(req.url, root)) this.upgrade(req, socket, head, { rootPath: root });
-      else if (server.listenerCount('upgrade') === 1) socket.end('HTTP/1.1 404 Not Found\r\nconnection: close\r\n\r\n');
+      // The last handler of the server answers for all of them, unless the program has listeners of its own.
+      else if (roots.at(-1) === root && server.listenerCount('upgrade') === roots.length && !roots.some((one) => isBelow(req.url, one))) {
+        socket.end('HTTP/1.1 404 Not Found\r\nconnection: close\r\n\r\n');
+      }
+    });
+    // Extended CONNECT (RFC 8441), for a server with the setting enableConnectProtocol.
+    server.on('connect', (req, res) => {
+      if (req.headers?.[':protocol'] !== 'websocket' || !isBelow(req.url, root)) return;
+      this.#webSockets ??= new WebSocketHost(this.#owner);
+      this.#webSockets.connect(req, res, root);
     });
     return this;
   }
@@ -423,6 +434,8 @@ class PythonHandler extends EventEmitter {
     else console.warn(escapeControls(`${error.code}: ${error.message}`));
   }
 }
+
+const kRoots = Symbol('node-asgi.roots');
 
 /** Whether a request target is at or below a path. @param {string} target @param {string} root without a slash at its end */
 function isBelow(target, root) {

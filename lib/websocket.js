@@ -4,13 +4,13 @@
 
 const http = require('node:http');
 
-const { WebSocketServer } = require('ws');
+const { WebSocket, WebSocketServer } = require('ws');
 
 const { WEB_SOCKET, tlsOf } = require('./abilities');
 const { ResponseCredit, RequestWindow, sizeOf, toBuffer } = require('./flow');
 const hub = require('./hub');
 const { create } = require('./errors');
-const { answerError } = require('./http');
+const { answerError, forHttp2 } = require('./http');
 const { headOfIncoming } = require('./request');
 const { flatHeaders } = require('./response');
 
@@ -69,7 +69,48 @@ class WebSocketHost {
       res.end(problem.text);
       return;
     }
-    const receiver = new WebSocketReceiver(this, this.#owner, req, socket, head);
+    this.#begin(new WebSocketReceiver(this, this.#owner, {
+      req,
+      socket,
+      respond: () => responseOn(req, socket),
+      accept: (receiver, early, opened) => {
+        req[kReceiver] = receiver;
+        this.#server.handleUpgrade(req, socket, early, opened);
+      },
+    }, head), rootPath);
+  }
+
+  /**
+   * Extended CONNECT over HTTP/2 (RFC 8441): the stream is the socket.
+   * @param {import('node:http2').Http2ServerRequest} req
+   * @param {import('node:http2').Http2ServerResponse} res
+   * @param {string} [rootPath]
+   */
+  connect(req, res, rootPath) {
+    const { stream } = req;
+    stream.on('error', () => {});
+    if (req.headers['sec-websocket-version'] !== '13') {
+      stream.respond({ ':status': 400, 'content-type': 'text/plain; charset=utf-8' });
+      stream.end('expected Sec-WebSocket-Version: 13');
+      return;
+    }
+    this.#begin(new WebSocketReceiver(this, this.#owner, {
+      req,
+      socket: stream,
+      respond: () => res,
+      accept: (receiver, early, opened) => {
+        if (stream.destroyed) return;
+        stream.respond({ ':status': 200, ...receiver.http2Fields() });
+        // As the package does it after an HTTP/1.1 handshake.
+        const ws = new WebSocket(null, undefined, this.#server.options);
+        ws.setSocket(stream, early, this.#server.options);
+        opened(ws);
+      },
+    }, Buffer.alloc(0)), rootPath);
+  }
+
+  /** @param {WebSocketReceiver} receiver @param {string} [rootPath] */
+  #begin(receiver, rootPath) {
     const begin = () => {
       try {
         receiver.start(rootPath);
@@ -79,12 +120,6 @@ class WebSocketHost {
     };
     if (this.#owner.native === undefined) this.#owner.begin().then(begin, (error) => receiver.refuse(error));
     else begin();
-  }
-
-  /** @param {WebSocketReceiver} receiver @param {(ws: import('ws').WebSocket) => void} opened */
-  complete(receiver, req, socket, head, opened) {
-    req[kReceiver] = receiver;
-    this.#server.handleUpgrade(req, socket, head, opened);
   }
 
   /** @param {WebSocketReceiver} receiver */
@@ -143,12 +178,22 @@ function responseOn(req, socket) {
   return res;
 }
 
+/**
+ * What a WebSocket travels on.
+ * @typedef {object} Transport
+ * @property {any} req of the handshake
+ * @property {any} socket
+ * @property {() => any} respond a response that is no WebSocket
+ * @property {(receiver: WebSocketReceiver, early: Buffer, opened: (ws: import('ws').WebSocket) => void) => void} accept
+ */
+
 /** One WebSocket of a Node server. @implements {import('./hub').Receiver} */
 class WebSocketReceiver {
   slot = -1;
   subprotocol = '';
   #host;
   #owner;
+  #transport;
   #req;
   #socket;
   #headers = '';
@@ -178,11 +223,18 @@ class WebSocketReceiver {
     this.#host.remove(this);
   };
 
-  constructor(host, owner, req, socket, head) {
+  /**
+   * @param {WebSocketHost} host
+   * @param {import('./http').HttpOwner} owner
+   * @param {Transport} transport
+   * @param {Buffer} head
+   */
+  constructor(host, owner, transport, head) {
     this.#host = host;
     this.#owner = owner;
-    this.#req = req;
-    this.#socket = socket;
+    this.#transport = transport;
+    this.#req = transport.req;
+    this.#socket = transport.socket;
     if (head.length > 0) this.#onEarlyData(head);
     const { highWaterMark } = owner.options;
     this.#window = new RequestWindow(highWaterMark);
@@ -208,11 +260,18 @@ class WebSocketReceiver {
     return lines;
   }
 
+  /** Fields for the 200 response over HTTP/2. */
+  http2Fields() {
+    const fields = forHttp2(flatHeaders(this.#headers));
+    if (this.subprotocol) fields['sec-websocket-protocol'] = this.subprotocol;
+    return fields;
+  }
+
   onAccept(subprotocol, headers) {
     this.subprotocol = subprotocol;
     this.#headers = headers;
     this.#stopReading();
-    this.#host.complete(this, this.#req, this.#socket, Buffer.concat(this.#early), (ws) => this.#onOpen(ws));
+    this.#transport.accept(this, Buffer.concat(this.#early), (ws) => this.#onOpen(ws));
     // The handshake was refused after all, or the client had left.
     if (!this.#ws) this.#onGone();
   }
@@ -283,7 +342,8 @@ class WebSocketReceiver {
       return;
     }
     const res = this.#answer();
-    res.writeHead(403, { 'content-type': 'text/plain; charset=utf-8', 'content-length': 9, connection: 'close' });
+    const headers = { 'content-type': 'text/plain; charset=utf-8', 'content-length': 9 };
+    res.writeHead(403, res.stream ? headers : { ...headers, connection: 'close' });
     res.end('Forbidden');
   }
 
@@ -295,9 +355,9 @@ class WebSocketReceiver {
   }
 
   onFailed(error) {
-    if (error.status !== 503 && !(error.status < 500)) this.#owner.report(error);
     if (this.#ws) this.#end(INTERNAL_ERROR, '');
     else answerError(this.#answer(), error, this.#owner.options.debug);
+    if (error.status !== 503 && !(error.status < 500)) this.#owner.report(error);
   }
 
   /** The app was never asked. @param {Error & {status?: number}} error */
@@ -315,11 +375,12 @@ class WebSocketReceiver {
   onStart(status, headers) {
     const res = this.#answer();
     try {
-      res.writeHead(status, flatHeaders(headers));
+      const flat = flatHeaders(headers);
+      res.writeHead(status, res.stream ? forHttp2(flat) : flat);
     } catch (error) {
       hub.leave(this);
-      this.#owner.report(error);
       answerError(res, error, this.#owner.options.debug);
+      this.#owner.report(error);
     }
   }
 
@@ -336,7 +397,7 @@ class WebSocketReceiver {
   #answer() {
     if (!this.#res) {
       this.#stopReading();
-      this.#res = responseOn(this.#req, this.#socket);
+      this.#res = this.#transport.respond();
     }
     return this.#res;
   }

@@ -5,6 +5,7 @@
 const crypto = require('node:crypto');
 const { once } = require('node:events');
 const http = require('node:http');
+const http2 = require('node:http2');
 const net = require('node:net');
 
 const { WebSocket } = require('ws');
@@ -529,6 +530,66 @@ describe('attach()', () => {
   test('S-25 state of the lifespan is there too', async () => {
     const { handler } = open('lifespan_state');
     expect(handler.webSocket('/').readyState).toBe(0);
+  });
+});
+
+describe('over HTTP/2 (RFC 8441)', () => {
+  let session;
+  beforeAll(async () => {
+    const server = http2.createServer({ settings: { enableConnectProtocol: true } }, app.handler.listener());
+    app.handler.attach(server);
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    session = http2.connect(`http://127.0.0.1:${server.address().port}`);
+    await once(session, 'remoteSettings');
+    servers.push({ close: () => { session.destroy(); server.close(); }, closeAllConnections: () => {} });
+  });
+
+  /** The stream of an extended CONNECT as a `ws` client. */
+  async function connectH2(target, headers = {}) {
+    const stream = session.request({
+      ':method': 'CONNECT', ':protocol': 'websocket', ':path': target, ':scheme': 'http', 'sec-websocket-version': '13', ...headers,
+    });
+    const [fields] = await once(stream, 'response');
+    if (fields[':status'] !== 200) {
+      let body = '';
+      for await (const part of stream.setEncoding('utf8')) body += part;
+      return { fields, body };
+    }
+    const messages = [];
+    let rest = Buffer.alloc(0);
+    stream.on('data', (data) => {
+      rest = Buffer.concat([rest, data]);
+      while (rest.length >= 2 && rest.length >= 2 + rest[1]) {
+        messages.push([rest[0] & 15, rest.subarray(2, 2 + rest[1]).toString()]);
+        rest = rest.subarray(2 + rest[1]);
+      }
+    });
+    return { fields, stream, messages };
+  }
+
+  test('W-29 http_version 2, no method; messages and subprotocol', async () => {
+    const one = await connectH2('/subprotocol?key=unused', { 'sec-websocket-protocol': 'a, b' });
+    expect(one.fields['sec-websocket-protocol']).toBe('b');
+    const echo = await connectH2('/echo');
+    echo.stream.write(frame(1, 'over HTTP/2'));
+    await eventually(() => echo.messages.length === 1);
+    expect(echo.messages).toEqual([[1, 'over HTTP/2']]);
+    echo.stream.write(frame(8, Buffer.from([0x03, 0xe8])));
+    await eventually(() => echo.messages.length === 2);
+    expect(echo.messages[1][0]).toBe(8);
+  });
+
+  test('W-07 E-01 refusals are responses', async () => {
+    expect(await connectH2('/rejects')).toMatchObject({ fields: { ':status': 403 }, body: 'Forbidden' });
+    expect(await connectH2('/denies')).toMatchObject({ fields: { ':status': 401, 'set-cookie': ['a=1', 'b=2'] }, body: 'not for you' });
+  });
+
+  test('W-20 a reset stream is a lost socket', async () => {
+    const key = newKey();
+    const one = await connectH2(`/hears?key=${key}`);
+    one.stream.close(http2.constants.NGHTTP2_CANCEL);
+    expect(await keptAll(key, 1)).toEqual([{ type: 'websocket.disconnect', code: 1006, reason: '' }]);
   });
 });
 
