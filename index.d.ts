@@ -348,6 +348,21 @@ export interface InProcessWebSocket extends EventTarget {
   close(code?: number, reason?: string): void;
 }
 
+/** What `PythonHandler.dispatcher()` returns: undici's Dispatcher, answered by the app. It has no sockets to upgrade or connect. */
+export interface PythonDispatcher extends EventEmitter {
+  readonly closed: boolean;
+  readonly destroyed: boolean;
+  /** As undici calls it, with handlers of undici 6, of undici 7 and of Node's own `fetch()`. */
+  dispatch(options: object, handler: object): boolean;
+  /** Takes no more requests and waits for those under way; the handler stays open. */
+  close(): Promise<void>;
+  close(callback: () => void): void;
+  /** Takes no more requests and ends those under way with an error; the handler stays open. */
+  destroy(error?: Error | null): Promise<void>;
+  destroy(callback: () => void): void;
+  destroy(error: Error | null, callback: () => void): void;
+}
+
 /** Hosts one Python ASGI app in this process. Apps of one process share one Python, each with its own handler. */
 export class PythonHandler extends EventEmitter implements AsyncDisposable {
   /** Returns at once: Python, the app and its startup are loaded in the background, and requests wait for that. */
@@ -367,6 +382,8 @@ export class PythonHandler extends EventEmitter implements AsyncDisposable {
   ): Response;
   /** As the global `fetch()`, answered by the app without a socket. A path is taken as one of `http://localhost`. */
   fetch(input: string | URL | globalThis.Request, init?: globalThis.RequestInit): Promise<globalThis.Response>;
+  /** What undici calls a Dispatcher: `fetch(url, { dispatcher })` and `undici.request()` reach the app without a socket. */
+  dispatcher(): PythonDispatcher;
   /**
    * Calls a Python function, `'module:function'`: a coroutine function on the event loop, another in the thread pool.
    * Values are JSON-like, with Buffers for bytes; a last argument that is an AbortSignal ends the call instead.

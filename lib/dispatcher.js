@@ -220,8 +220,17 @@ class Exchange {
   }
 }
 
-/** @typedef {{start(): void, head(status: number, flat: string[]): void, data(chunk: Buffer): void,
- *   end(trailers: string[]): void, error(error: any): void, sent(chunk: Uint8Array): void, allSent(): void}} Listener */
+/**
+ * What both generations are told, in one shape.
+ * @typedef {object} Listener
+ * @property {() => void} start
+ * @property {(status: number, flat: string[]) => void} head
+ * @property {(chunk: Buffer) => void} data
+ * @property {(trailers: string[]) => void} end
+ * @property {(error: any) => void} error
+ * @property {(chunk: Uint8Array) => void} sent a piece of the request body has been
+ * @property {() => void} allSent
+ */
 
 /** The handlers of undici 6 and of Node 20. @param {any} handler @param {Exchange} exchange @returns {Listener} */
 function legacyListener(handler, exchange) {
@@ -289,7 +298,10 @@ function controllerListener(handler, exchange) {
 /** @param {string[]} flat @returns {Buffer[]} */
 const rawFields = (flat) => flat.map((text) => Buffer.from(text, 'latin1'));
 
-/** By lower-cased name, repeated fields as arrays. @param {string[]} flat @returns {Record<string, string | string[]>} */
+/**
+ * By lower-cased name, repeated fields as arrays.
+ * @param {string[]} flat @returns {Record<string, string | string[]>}
+ */
 function fieldsObject(flat) {
   /** @type {Record<string, string | string[]>} */
   const fields = Object.create(null);
@@ -370,7 +382,7 @@ function readBody(body) {
       return { body: body.stream(), type: body.type, length: body.size };
     default:
   }
-  if (typeof body[Symbol.asyncIterator] === 'function' || typeof body[Symbol.iterator] === 'function') return { body };
+  if (body[Symbol.asyncIterator] || body[Symbol.iterator]) return { body };
   throw create('ERR_ASGI_REQUEST',
     'body: expected a string, bytes, a Blob, FormData, a readable stream or an iterable of chunks');
 }

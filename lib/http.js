@@ -9,13 +9,12 @@ const { FileSender } = require('./file-sender');
 const { ResponseCredit, RequestWindow, sizeOf, toBuffer } = require('./flow');
 const hub = require('./hub');
 const { tooLarge } = require('./errors');
-const { headOfIncoming, hasBody, parsedBody, withContentLength } = require('./request');
+const { headOfIncoming, hasBody, parsedBody } = require('./request');
 const { flatHeaders } = require('./response');
+const { forHttp2, writeHead } = require('./write-head');
 
 const HTTP2_INTERNAL_ERROR = 2;
 const kWriteContinue = Symbol('node-asgi.writeContinue');
-/** Fields that HTTP/2 forbids (RFC 9113 section 8.2.2). */
-const CONNECTION_FIELDS = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade']);
 
 /** One request of a Node server. @implements {import('./hub').Receiver} */
 class HttpReceiver {
@@ -50,16 +49,15 @@ class HttpReceiver {
   start() {
     const req = this.#req;
     const { options, native } = this.#owner;
-    let head = headOfIncoming(req, options.rootPath);
     let body;
     if (hasBody(req)) {
       body = parsedBody(req);
-      if (body) head = withContentLength(head, body.length);
-      else this.#streaming = true;
+      this.#streaming = body === undefined;
       const announced = Number(body?.length ?? req.headers['content-length'] ?? 0);
       if (options.maxBodyBytes > 0 && announced > options.maxBodyBytes) throw tooLarge(options.maxBodyBytes);
     }
     let abilities = abilitiesOf(req, this.#res);
+    const head = headOfIncoming(req, options.rootPath, body);
     const waits = this.#streaming && req[kWriteContinue] !== undefined;
     if (waits) abilities |= CONTINUE;
     hub.start(native, {
@@ -90,7 +88,8 @@ class HttpReceiver {
       if (!this.#window.take(chunk.length)) req.pause();
     });
     req.on('end', () => {
-      if (this.slot >= 0) hub.mailbox.end(this.slot);
+      // A stream of HTTP/2 that its client resets ends too: its response closes, which tells the app.
+      if (this.slot >= 0 && !req.stream?.closed) hub.mailbox.end(this.slot);
     });
     // A broken upload also closes the response, which tells the app.
     req.on('error', () => {});
@@ -129,9 +128,8 @@ class HttpReceiver {
       this.#leave();
       return false;
     }
-    const flat = flatHeaders(headers);
     try {
-      res.writeHead(status, res.stream ? forHttp2(flat) : flat);
+      writeHead(res, status, flatHeaders(headers));
       return true;
     } catch (error) {
       // Node refuses what the addon let pass: the app's error, never an uncaught one.
@@ -187,7 +185,10 @@ class HttpReceiver {
     const size = sizeOf(body);
     this.#owner.bytesOut += size;
     this.#credit ??= new ResponseCredit(this.#owner.options.highWaterMark);
-    if (this.#res.write(toBuffer(body))) {
+    const goesOn = this.#res.write(toBuffer(body));
+    // Middleware that packs bodies keeps what it was given until it is told: nothing that an app sends waits.
+    if (Object.hasOwn(this.#res, 'flush')) this.#res.flush();
+    if (goesOn) {
       this.#credit.pass(this.slot, size + this.#unpassed);
       this.#unpassed = 0;
       return;
@@ -280,21 +281,6 @@ function push(owner, parent, res, path, flat) {
   });
 }
 
-/** @param {string[]} flat */
-function forHttp2(flat) {
-  /** @type {Record<string, string | string[]>} */
-  const headers = {};
-  for (let i = 0; i < flat.length; i += 2) {
-    const name = flat[i].toLowerCase();
-    if (CONNECTION_FIELDS.has(name)) continue;
-    const before = headers[name];
-    if (before === undefined) headers[name] = flat[i + 1];
-    else if (Array.isArray(before)) before.push(flat[i + 1]);
-    else headers[name] = [before, flat[i + 1]];
-  }
-  return headers;
-}
-
 /**
  * @param {any} res
  * @param {Error & {code?: string, status?: number, stack?: string}} error
@@ -378,4 +364,4 @@ function continueWhenRead(server) {
   };
 }
 
-module.exports = { serve, answerError, forHttp2, continueWhenRead };
+module.exports = { serve, answerError, continueWhenRead };

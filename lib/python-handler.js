@@ -7,6 +7,7 @@ const { isMainThread } = require('node:worker_threads');
 const { CALL, COMPLETE, DEBUG, TRAILERS } = require('./abilities');
 const binding = require('./binding');
 const { encodeCall, readAnswer } = require('./calls');
+const { PythonDispatcher } = require('./dispatcher');
 const { create, fromFailure, tooLarge } = require('./errors');
 const { fetchFrom } = require('./fetch');
 const { continueWhenRead, serve } = require('./http');
@@ -183,6 +184,14 @@ class PythonHandler extends EventEmitter {
    */
   fetch(input, init) {
     return fetchFrom(this, input, init);
+  }
+
+  /**
+   * For undici and for `fetch(url, { dispatcher })`: requests of theirs reach the app without a socket.
+   * @returns {PythonDispatcher} one of its own for each call; closing it leaves the handler open
+   */
+  dispatcher() {
+    return new PythonDispatcher(this);
   }
 
   /**

@@ -119,16 +119,31 @@ function belowRoot(target, rootPath) {
  * The head of a request that Node's http has parsed.
  * @param {import('node:http').IncomingMessage & {originalUrl?: string, baseUrl?: string}} req
  * @param {string | undefined} rootPathOption
+ * @param {Buffer} [body] what parsedBody() has made: the fields then tell of it
  */
-function headOfIncoming(req, rootPathOption) {
+function headOfIncoming(req, rootPathOption, body) {
   const rootPath = encodeRoot(rootPathOption ?? req.baseUrl ?? '');
   const target = belowRoot(req.originalUrl ?? req.url ?? '/', rootPath);
   const http2 = req.httpVersionMajor === 2;
   const session = http2 ? req.stream?.session : undefined;
   const connection = http2 ? connectionText(session?.socket, session) : connectionText(req.socket);
   const head = headText(req.method, target, http2 ? '2' : req.httpVersion, connection, rootPath);
-  const fields = http2 ? http2Fields(req.rawHeaders) : req.rawHeaders;
+  let fields = http2 ? http2Fields(req.rawHeaders) : req.rawHeaders;
+  if (body) fields = describing(body, fields);
   return fields.length > 0 ? `${head}\n${fields.join('\n')}` : head;
+}
+
+/** Fields that tell how a body was sent, not what it is. */
+const FRAMING_FIELDS = new Set(['content-encoding', 'content-length', 'transfer-encoding']);
+
+/** The fields of a request whose body was read, unpacked and made again. @param {Buffer} body @param {string[]} raw */
+function describing(body, raw) {
+  const fields = [];
+  for (let i = 0; i < raw.length; i += 2) {
+    if (!FRAMING_FIELDS.has(raw[i].toLowerCase())) fields.push(raw[i], raw[i + 1]);
+  }
+  fields.push('content-length', String(body.length));
+  return fields;
 }
 
 /** Without pseudo-headers; `:authority` becomes the host field (checklist S-20). @param {string[]} raw */
@@ -150,6 +165,12 @@ function hasBody(req) {
   return req.headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
 }
 
+/** Charsets of `text/plain; charset=…` that Node can write. */
+const ENCODINGS = new Map([
+  ['', 'utf8'], ['utf-8', 'utf8'], ['utf8', 'utf8'], ['us-ascii', 'latin1'], ['iso-8859-1', 'latin1'],
+  ['latin1', 'latin1'], ['utf-16le', 'utf16le'],
+]);
+
 /**
  * The body that a parser such as express.json() has taken from the request, or undefined when the stream is whole.
  * @param {any} req
@@ -159,30 +180,31 @@ function parsedBody(req) {
   if (req.rawBody !== undefined && req.rawBody !== null) return Buffer.from(req.rawBody);
   if (!req.readableDidRead && !req.readableEnded) return undefined;
   const { body } = req;
-  const type = String(req.headers['content-type'] ?? '').split(';', 1)[0].trim().toLowerCase();
+  const field = String(req.headers['content-type'] ?? '');
+  const type = field.split(';', 1)[0].trim().toLowerCase();
   if (Buffer.isBuffer(body)) return body;
-  if (typeof body === 'string') return Buffer.from(body);
-  if (body !== undefined && body !== null && (type === 'application/json' || type.endsWith('+json'))) {
+  if (typeof body === 'string') {
+    const charset = /;\s*charset\s*=\s*"?([^\s;"]+)/i.exec(field)?.[1] ?? '';
+    const encoding = ENCODINGS.get(charset.toLowerCase());
+    if (encoding) return Buffer.from(body, encoding);
+  } else if (body !== undefined && body !== null && (type === 'application/json' || type.endsWith('+json'))) {
     return Buffer.from(JSON.stringify(body));
-  }
-  if (body !== null && typeof body === 'object' && type === 'application/x-www-form-urlencoded') {
+  } else if (type === 'application/x-www-form-urlencoded' && isFlatForm(body)) {
     const fields = new URLSearchParams();
     for (const [name, value] of Object.entries(body)) {
-      for (const one of Array.isArray(value) ? value : [value]) fields.append(name, String(one));
+      for (const one of [value].flat()) fields.append(name, one);
     }
     return Buffer.from(fields.toString());
   }
   throw create('ERR_ASGI_BODY_CONSUMED',
-    `the request body was already read${type ? ` (content-type ${type})` : ''}: put the Python app before the body ` +
+    `the request body was already read${type ? ` (content-type ${field})` : ''}: put the Python app before the body ` +
     'parser, or let the parser keep the bytes in req.rawBody');
 }
 
-/**
- * A parsed request whose body may have been re-encoded by parsedBody() needs its content-length corrected.
- * @param {string} head @param {number} length
- */
-function withContentLength(head, length) {
-  return head.replace(/\ncontent-length\n[^\n]*|\ntransfer-encoding\n[^\n]*/gi, '') + `\ncontent-length\n${length}`;
+/** Whether names and values are all there is; the names of a nested form could not be told. @param {any} form */
+function isFlatForm(form) {
+  if (form === null || typeof form !== 'object') return false;
+  return Object.values(form).flat().every((value) => typeof value === 'string');
 }
 
 /** @param {Headers} headers @returns {string} validated fields, each with a separator before it */
@@ -238,10 +260,10 @@ function readBody(body) {
  */
 function readRequest(request, rootPathOption) {
   if (request !== null && typeof request === 'object' && Array.isArray(request.rawHeaders)) {
-    const head = headOfIncoming(request, rootPathOption);
-    if (!hasBody(request)) return { head };
-    const parsed = parsedBody(request);
-    return parsed ? { head: withContentLength(head, parsed.length), body: parsed } : { head, source: request };
+    if (!hasBody(request)) return { head: headOfIncoming(request, rootPathOption) };
+    const body = parsedBody(request);
+    const head = headOfIncoming(request, rootPathOption, body);
+    return body ? { head, body } : { head, source: request };
   }
   const init = request instanceof Request ? request : new Request(request);
   const method = String(init.method).toUpperCase();
@@ -262,4 +284,4 @@ function readRequest(request, rootPathOption) {
   return { head, source: body, scope: init.scope };
 }
 
-module.exports = { Request, readRequest, headOfIncoming, hasBody, parsedBody, withContentLength };
+module.exports = { Request, readRequest, headOfIncoming, hasBody, parsedBody };

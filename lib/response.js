@@ -7,6 +7,7 @@ const { Duplex } = require('node:stream');
 const { ResponseCredit, RequestWindow, sizeOf, toBuffer } = require('./flow');
 const { Headers } = require('./headers');
 const hub = require('./hub');
+const { writeHead } = require('./write-head');
 
 /** @param {string} text name \n value \n name \n value … @returns {string[]} */
 const flatHeaders = (text) => (text === '' ? [] : text.split('\n'));
@@ -81,15 +82,15 @@ class Response {
    * @param {import('node:http').ServerResponse} res
    */
   send(res) {
-    res.writeHead(this.status, this.headers.toFlat());
+    writeHead(res, this.status, this.headers.toFlat());
     res.end(this.body);
     return res;
   }
 }
 
 /**
- * A response as it arrives, with an event `progress` ({sent, received}, in bytes) for every piece of a body. Readable side: the response body. Writable side: the rest of the request body, when the
- * request was made with `duplex: true`.
+ * A response as it arrives, with an event `progress` ({sent, received}, in bytes) for every piece of a body. Readable
+ * side: the response body. Writable side: the rest of the request body, when the request was made with `duplex: true`.
  */
 class ResponseStream extends Duplex {
   #receiver;
@@ -172,7 +173,7 @@ class ResponseStream extends Duplex {
    * @param {import('node:http').ServerResponse} res
    */
   send(res) {
-    res.writeHead(this.status, this.headers.toFlat());
+    writeHead(res, this.status, this.headers.toFlat());
     res.on('close', () => this.destroy());
     this.pipe(res);
     return res;

@@ -10,9 +10,10 @@ const { WEB_SOCKET, tlsOf } = require('./abilities');
 const { ResponseCredit, RequestWindow, sizeOf, toBuffer } = require('./flow');
 const hub = require('./hub');
 const { create } = require('./errors');
-const { answerError, forHttp2 } = require('./http');
+const { answerError } = require('./http');
 const { headOfIncoming } = require('./request');
 const { flatHeaders } = require('./response');
+const { forHttp2, writeHead } = require('./write-head');
 
 /** What a message counts beside its bytes: asgi/websocket_cycle.h, kMessageOverhead. */
 const OVERHEAD = 64;
@@ -375,8 +376,7 @@ class WebSocketReceiver {
   onStart(status, headers) {
     const res = this.#answer();
     try {
-      const flat = flatHeaders(headers);
-      res.writeHead(status, res.stream ? forHttp2(flat) : flat);
+      writeHead(res, status, flatHeaders(headers));
     } catch (error) {
       hub.leave(this);
       answerError(res, error, this.#owner.options.debug);

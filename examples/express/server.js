@@ -16,4 +16,7 @@ app.get('/node', (req, res) => {
 // Everything else goes to Python. With a path, app.use('/api', …), the Python app gets it as its root_path.
 app.use(python.middleware());
 
-listen(http.createServer(app), python);
+const server = http.createServer(app);
+// WebSockets do not pass through Express: the app's come from the server itself.
+python.attach(server);
+listen(server, python);

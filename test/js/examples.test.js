@@ -1,9 +1,12 @@
 'use strict';
 
+const fs = require('node:fs');
+const http2 = require('node:http2');
 const net = require('node:net');
 const path = require('node:path');
 
 const { Child } = require('../helpers/child');
+const { askHttp1, askHttp2, exchange } = require('../helpers/host-suite');
 const { fetchRaw, headerValues, RawConnection, requestBytes } = require('../helpers/raw-http');
 
 const EXAMPLES = path.resolve(__dirname, '../../examples');
@@ -16,7 +19,7 @@ async function start(name, port = 0) {
     cwd: path.join(EXAMPLES, name), env: { ...process.env, PORT: String(port) },
   });
   running.push(child);
-  const [, actual] = await child.printed(/^http:\/\/localhost:(\d+)\/$/m);
+  const [, actual] = await child.printed(/^https?:\/\/localhost:(\d+)\/$/m);
   return { child, port: Number(actual) };
 }
 
@@ -69,6 +72,23 @@ const CASES = [
       expect(response.chunks.length).toBeGreaterThan(5);
     },
   },
+  ...['koa', 'hono', 'nest'].map((name) => ({
+    name,
+    request: { target: '/api/hello/you%20there?q' },
+    check: (response) => expect(JSON.parse(response.body)).toEqual({
+      hello: 'you there', python: expect.stringMatching(/^3\.\d+/),
+    }),
+  })),
+  {
+    name: 'koa',
+    request: { target: '/' },
+    check: (response) => expect(JSON.parse(response.body)).toEqual({ answeredBy: 'Koa', node: process.version }),
+  },
+  {
+    name: 'hono',
+    request: { target: '/node' },
+    check: (response) => expect(JSON.parse(response.body)).toEqual({ answeredBy: 'Hono', node: process.version }),
+  },
 ];
 
 test.each(CASES)('examples/$name answers $request.target and ends on SIGTERM', async ({ name, request, check }) => {
@@ -79,6 +99,51 @@ test.each(CASES)('examples/$name answers $request.target and ends on SIGTERM', a
   child.kill('SIGTERM');
   expect(await child.ended()).toEqual({ code: 0, signal: null });
   expect(child.stderr).toBe('');
+});
+
+/** A client of HTTP/2 with a session that stays open. @param {number} port */
+function http2Client(port) {
+  const session = http2.connect(`https://localhost:${port}`, { rejectUnauthorized: false });
+  session.on('error', () => {});
+  return askHttp2(session);
+}
+
+test.each([
+  ['https', 'HTTP/1.1', (port) => askHttp1(`https://localhost:${port}`), { scheme: 'https', http: '1.1', tls: 0x0304 }],
+  ['http2', 'HTTP/2', http2Client, { scheme: 'https', http: '2', tls: 0x0304 }],
+  ['http2', 'HTTP/1.1', (port) => askHttp1(`https://localhost:${port}`), { scheme: 'https', http: '1.1', tls: 0x0304 }],
+])('examples/%s answers over %s and ends on SIGTERM', async (name, _, client, expected) => {
+  const { child, port } = await start(name);
+  const answer = await exchange(client(port), { path: '/' });
+  expect(answer.json()).toEqual(expected);
+  child.kill('SIGTERM');
+  expect(await child.ended()).toEqual({ code: 0, signal: null });
+  expect(child.stderr).toBe('');
+});
+
+test('examples/undici answers fetch() and undici.request(), and ends by itself', async () => {
+  const child = new Child([path.join(EXAMPLES, 'undici', 'script.js')]);
+  running.push(child);
+  expect(await child.ended(20_000)).toEqual({ code: 0, signal: null });
+  expect(child.stdout).toBe("{ host: 'words.internal', words: 6 }\n{ host: 'words.internal', words: 2 }\n");
+  expect(child.stderr).toBe('');
+});
+
+test('docs/hosts.md shows nothing but what the examples do', () => {
+  const text = fs.readFileSync(path.resolve(__dirname, '../../docs/hosts.md'), 'utf8');
+  const shown = [...text.matchAll(/<!-- example: (\S+) -->\n```js\n([^]*?)```/g)];
+  expect(shown.map(([, file]) => file.split('/')[0]).sort()).toEqual(
+    ['express', 'fastify', 'hono', 'http2', 'https', 'koa', 'nest', 'undici'],
+  );
+  for (const [, file, code] of shown) {
+    const lines = fs.readFileSync(path.join(EXAMPLES, file), 'utf8').split('\n');
+    let from = 0;
+    for (const line of code.trimEnd().split('\n')) {
+      const at = lines.indexOf(line, from);
+      expect({ file, line, isThere: at >= 0 }).toEqual({ file, line, isThere: true });
+      from = at + 1;
+    }
+  }
 });
 
 test('SIGINT ends an example too, though a client keeps its connection open', async () => {

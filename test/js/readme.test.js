@@ -1,14 +1,19 @@
 'use strict';
 
+const { once } = require('node:events');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
+
+const { WebSocket } = require('ws');
 
 const { Child } = require('../helpers/child');
 const { fetchRaw, headerValues } = require('../helpers/raw-http');
 const { ROOT, VENV_PYTHON } = require('../helpers/uvicorn');
 
 const PRELOAD = path.resolve(__dirname, '../helpers/announce-port.js');
+/** Blocks of the README that are modules for the others. */
+const PYTHON_FILES = ['main.py', 'tools.py'];
 const LISTENING = /^listening on port (\d+)$/m;
 
 /** Code of README.md by the name in the comment before it. */
@@ -34,7 +39,7 @@ beforeAll(() => {
     fs.symlinkSync(path.join(ROOT, 'node_modules', name), path.join(project, 'node_modules', name));
   }
   fs.symlinkSync(ROOT, path.join(project, 'node_modules', 'node-asgi'));
-  fs.writeFileSync(path.join(project, 'main.py'), blocks['main.py']);
+  for (const name of PYTHON_FILES) fs.writeFileSync(path.join(project, name), blocks[name]);
 });
 
 afterEach(async () => {
@@ -78,6 +83,19 @@ const EXPECTATIONS = {
   },
   http: serves(['/hello/you', { hello: 'you' }], ['/count', '1\n2\n3\n']),
   streaming: serves(['/', 'Python counts 1\nPython counts 2\nPython counts 3\ndone\n']),
+  websocket: async (child) => {
+    const [, port] = await child.printed(LISTENING);
+    const client = new WebSocket(`ws://127.0.0.1:${port}/chat`);
+    client.on('open', () => client.send('hello'));
+    const [message] = await once(client, 'message');
+    expect(message.toString()).toBe('You said hello');
+    client.close();
+    await once(client, 'close');
+  },
+  call: async (child) => {
+    expect(await child.ended(20_000)).toEqual({ code: 0, signal: null });
+    expect(child.stdout).toBe('42\nline 0\nline 1\n');
+  },
   script: async (child) => {
     expect(await child.ended(20_000)).toEqual({ code: 0, signal: null });
     expect(child.stdout).toBe("200 { hello: 'script' }\n");
@@ -92,7 +110,7 @@ const EXPECTATIONS = {
 
 test('every block of code in README.md is run by a test', () => {
   expect(unmarked).toEqual([]);
-  expect(Object.keys(blocks).sort()).toEqual(['main.py', ...Object.keys(EXPECTATIONS)].sort());
+  expect(Object.keys(blocks).sort()).toEqual([...PYTHON_FILES, ...Object.keys(EXPECTATIONS)].sort());
 });
 
 test.each(Object.keys(EXPECTATIONS))('the example "%s" of README.md does what it says', async (name) => {
