@@ -5,6 +5,7 @@
 const fs = require('node:fs');
 
 const { CONTINUE, abilitiesOf, tlsOf } = require('./abilities');
+const { awaitsContinue, writeContinue } = require('./attach');
 const { FileSender } = require('./file-sender');
 const { ResponseCredit, RequestWindow, sizeOf, toBuffer } = require('./flow');
 const hub = require('./hub');
@@ -14,7 +15,6 @@ const { flatHeaders } = require('./response');
 const { forHttp2, writeHead } = require('./write-head');
 
 const HTTP2_INTERNAL_ERROR = 2;
-const kWriteContinue = Symbol('node-asgi.writeContinue');
 
 /** One request of a Node server. @implements {import('./hub').Receiver} */
 class HttpReceiver {
@@ -58,7 +58,7 @@ class HttpReceiver {
     }
     let abilities = abilitiesOf(req, this.#res);
     const head = headOfIncoming(req, options.rootPath, body);
-    const waits = this.#streaming && req[kWriteContinue] !== undefined;
+    const waits = this.#streaming && awaitsContinue(req);
     if (waits) abilities |= CONTINUE;
     hub.start(native, {
       head, body, complete: !this.#streaming, abilities, extra: this.#owner.extraScope, tls: tlsOf(req),
@@ -73,6 +73,7 @@ class HttpReceiver {
   #readBody() {
     const req = this.#req;
     this.#reading = true;
+    writeContinue(req);
     const { highWaterMark, maxBodyBytes } = this.#owner.options;
     this.#window = new RequestWindow(highWaterMark);
     req.on('data', (chunk) => {
@@ -288,9 +289,9 @@ function push(owner, parent, res, path, flat) {
  */
 function answerError(res, error, debug) {
   if (res.headersSent) {
-    // A truncated body must never look whole: no clean end.
+    // A truncated body must never look whole: no clean end. A tick later, when what was written has left.
     if (res.stream) res.stream.close(HTTP2_INTERNAL_ERROR);
-    else res.destroy();
+    else process.nextTick(() => res.destroy());
     return;
   }
   if (res.destroyed) return;
@@ -346,22 +347,4 @@ function serve(owner, req, res, next) {
   }
 }
 
-/**
- * A `checkContinue` listener: the client is told to send its body once somebody reads it, the app or any other
- * handler of the server's `request` event, and never when it is answered without.
- * @param {import('node:http').Server} server
- */
-function continueWhenRead(server) {
-  return (req, res) => {
-    const read = req._read;
-    req[kWriteContinue] = true;
-    req._read = function readAfterContinue(size) {
-      req._read = read;
-      if (!res.headersSent && !res.destroyed) res.writeContinue();
-      return read.call(req, size);
-    };
-    server.emit('request', req, res);
-  };
-}
-
-module.exports = { serve, answerError, continueWhenRead };
+module.exports = { serve, answerError };

@@ -5,12 +5,13 @@ const path = require('node:path');
 const { isMainThread } = require('node:worker_threads');
 
 const { CALL, COMPLETE, DEBUG, TRAILERS } = require('./abilities');
+const { attach } = require('./attach');
 const binding = require('./binding');
 const { encodeCall, readAnswer } = require('./calls');
 const { PythonDispatcher } = require('./dispatcher');
 const { create, fromFailure, tooLarge } = require('./errors');
 const { fetchFrom } = require('./fetch');
-const { continueWhenRead, serve } = require('./http');
+const { serve } = require('./http');
 const { Headers } = require('./headers');
 const hub = require('./hub');
 const { InProcessWebSocket } = require('./in-process-websocket');
@@ -201,22 +202,12 @@ class PythonHandler extends EventEmitter {
    * @param {{path?: string}} [options] path: only WebSockets at or below it, which becomes their root_path
    */
   attach(server, { path: prefix = '' } = {}) {
-    if (server.listenerCount('checkContinue') === 0) server.on('checkContinue', continueWhenRead(server));
-    const root = prefix.replace(/\/+$/, '');
-    const roots = (server[kRoots] ??= []);
-    roots.push(root);
-    server.on('upgrade', (req, socket, head) => {
-      if (isBelow(req.url, root)) this.upgrade(req, socket, head, { rootPath: root });
-      // The last handler of the server answers for all of them, unless the program has listeners of its own.
-      else if (roots.at(-1) === root && server.listenerCount('upgrade') === roots.length && !roots.some((one) => isBelow(req.url, one))) {
-        socket.end('HTTP/1.1 404 Not Found\r\nconnection: close\r\n\r\n');
-      }
-    });
-    // Extended CONNECT (RFC 8441), for a server with the setting enableConnectProtocol.
-    server.on('connect', (req, res) => {
-      if (req.headers?.[':protocol'] !== 'websocket' || !isBelow(req.url, root)) return;
-      this.#webSockets ??= new WebSocketHost(this.#owner);
-      this.#webSockets.connect(req, res, root);
+    attach(server, prefix, {
+      upgrade: (req, socket, head, rootPath) => this.upgrade(req, socket, head, { rootPath }),
+      connect: (req, res, rootPath) => {
+        this.#webSockets ??= new WebSocketHost(this.#owner);
+        this.#webSockets.connect(req, res, rootPath);
+      },
     });
     return this;
   }
@@ -442,13 +433,6 @@ class PythonHandler extends EventEmitter {
     else if (level === 'error') console.error(escapeControls(error.stack));
     else console.warn(escapeControls(`${error.code}: ${error.message}`));
   }
-}
-
-const kRoots = Symbol('node-asgi.roots');
-
-/** Whether a request target is at or below a path. @param {string} target @param {string} root without a slash at its end */
-function isBelow(target, root) {
-  return target.startsWith(root) && (root === '' || [undefined, '/', '?'].includes(target[root.length]));
 }
 
 /** Text of a request must not steer the terminal that a log is read in. @param {string} text */

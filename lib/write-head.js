@@ -2,6 +2,8 @@
 
 /** Puts the head of a response on a Node response, whatever middleware has set on it before. */
 
+const { STATUS_CODES } = require('node:http');
+
 /** Fields that HTTP/2 forbids (RFC 9113 section 8.2.2). */
 const CONNECTION_FIELDS = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade']);
 
@@ -23,7 +25,9 @@ function writeHead(res, status, flat) {
     return;
   }
   if (!Object.hasOwn(res, 'writeHead') && res.getHeaderNames().length === 0) {
-    res.writeHead(status, flat);
+    // Without a phrase Node would call what it does not know 'unknown'.
+    if (STATUS_CODES[status] === undefined) res.writeHead(status, '', flat);
+    else res.writeHead(status, flat);
     return;
   }
   // Beside fields that are set, or below middleware that wraps writeHead(), only the last of repeated fields would stay.
