@@ -112,7 +112,6 @@ describe('handshake', () => {
   test.each([
     ['no key', { headers: { 'sec-websocket-key': null } }, 400], ['a short key', { headers: { 'sec-websocket-key': 'abc=' } }, 400],
     ['version 8', { headers: { 'sec-websocket-version': '8' } }, 426], ['POST', { method: 'POST' }, 400],
-    ['another protocol', { headers: { upgrade: 'h2c' } }, 400],
   ])('W-03 %s is refused without asking the app', async (_name, options, status) => {
     const key = newKey();
     const raw = await rawSocket(handshake(`/echo?key=${key}`, options));
@@ -120,6 +119,16 @@ describe('handshake', () => {
     expect(raw.received.toString()).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
     if (status === 426) expect(raw.received.toString()).toMatch(/sec-websocket-version: 13/i);
     expect(await kept(key)).toBeNull();
+  });
+
+  test('W-03 a request for a protocol that nobody speaks is served as if it had not asked', async () => {
+    const raw = await rawSocket(handshake('/echo', { headers: { upgrade: 'h2c', connection: 'Upgrade, HTTP2-Settings' } }));
+    await eventually(() => raw.received.toString().endsWith('\r\n4\r\nnull\r\n0\r\n\r\n'));
+    expect(raw.received.toString()).toMatch(/^HTTP\/1\.1 200 /);
+    // The connection is one of HTTP again, which upgrades as any other.
+    raw.socket.write(handshake('/echo'));
+    await eventually(() => raw.received.toString().includes('HTTP/1.1 101 '));
+    raw.socket.destroy();
   });
 
   test('W-03 HTTP/1.0 is refused', async () => {
@@ -425,8 +434,9 @@ describe('denial response', () => {
     expect([none.status, none.body]).toEqual([204, '']);
     const key = newKey();
     const bad = connect(`/denies-badly?key=${key}`);
-    await bad.closed;
-    expect(bad.errors).not.toEqual([]);
+    await bad.refusal;
+    expect(bad.errors).toMatchObject([{ code: 'ECONNRESET' }]);
+    expect([bad.status, bad.body]).toEqual([400, 'half']);
     expect(await kept(key)).toEqual([expect.stringMatching(/^ValueError: .*200 to 599, got 101/)]);
     expect(app.errors.splice(0)).toMatchObject([{ code: 'ERR_ASGI_INCOMPLETE_RESPONSE' }]);
   });
