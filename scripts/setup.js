@@ -21,6 +21,7 @@ const venvPython = path.join(root, '.venv', 'bin', 'python');
 const debianPackages = [
   'cmake', 'ninja-build', 'g++', 'make', 'git', 'libboost-dev|libboost1.81-dev', 'libgtest-dev',
   'python3', 'python3-dev', 'python3-venv', 'libpython3-dev', 'clang-format', 'chromium',
+  'clang', 'libclang-rt-14-dev|libclang-rt-19-dev',
 ];
 
 // Used only where PyPI cannot be reached: fewer frameworks, other versions.
@@ -96,19 +97,24 @@ function missingPackages(packages) {
   const installed = new Set(
     listed.split('\n').filter((line) => line.endsWith(' installed')).map((line) => line.split(' ')[0]),
   );
-  return packages
-    .filter((entry) => !entry.split('|').some((name) => installed.has(name)))
-    .map((entry) => entry.split('|')[0]);
+  return packages.filter((entry) => !entry.split('|').some((name) => installed.has(name)));
 }
 
+/** Names stand for themselves or, between bars, for the first of them that this Debian has. @param {string[]} packages */
 function aptInstall(packages) {
-  const install = ['install', '-y', '--no-install-recommends', ...packages];
-  if (process.getuid() !== 0) {
+  const isRoot = process.getuid() === 0;
+  if (isRoot) run('apt-get', ['update']);
+  const known = new Set(run('apt-cache', ['pkgnames']).stdout.split('\n'));
+  const chosen = packages.map((entry) => {
+    const names = entry.split('|');
+    return names.find((name) => known.has(name)) ?? names[0];
+  });
+  const install = ['install', '-y', '--no-install-recommends', ...chosen];
+  if (!isRoot) {
     throw new SetupError(
       `these Debian packages are missing. Run this line and try again:\n  sudo apt-get update && sudo apt-get ${install.join(' ')}`,
     );
   }
-  run('apt-get', ['update']);
   run('apt-get', install, { env: { DEBIAN_FRONTEND: 'noninteractive' } });
 }
 

@@ -4,7 +4,7 @@
  * `npm test`: sets the checkout up and runs every kind of test there is. A step that ran nothing
  * has failed. The last line is 'N passed, N failed[, N skipped]'.
  *
- *   node scripts/test.js [step ...]      only these steps: lint dev asan tsan jest core python types
+ *   node scripts/test.js [step ...]      only these steps: lint dev asan tsan fuzz jest core python types
  */
 
 const { spawnSync } = require('node:child_process');
@@ -12,6 +12,7 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 
+const { fuzz } = require('./fuzz.js');
 const { lint } = require('./lint.js');
 const { buildPreset, main, root, run, setup, venvPython } = require('./setup.js');
 
@@ -22,6 +23,8 @@ const { buildPreset, main, root, run, setup, venvPython } = require('./setup.js'
 
 const reports = path.join(root, 'build', 'test');
 const minors = ['3.9', '3.10', '3.11', '3.12', '3.13'];
+/** For each target; docs/fuzzing.md has the long run. */
+const FUZZ_SECONDS = 5;
 const stepTimeoutMs = 20 * 60 * 1000;
 
 const node = process.execPath;
@@ -165,6 +168,7 @@ const steps = {
   dev: () => native('dev'),
   asan: () => native('asan'),
   tsan: () => native('tsan'),
+  fuzz: () => fuzz(FUZZ_SECONDS),
   jest: () => jest('jest', []),
   core,
   python: pytest,
@@ -196,7 +200,7 @@ function testAll(names) {
       console.error(error.message);
       result = { passed: 0, failed: [error.message.split('\n')[0]], skipped: [] };
     }
-    if (result.passed + result.failed.length === 0) result.failed.push('ran no test');
+    if (result.passed + result.failed.length + result.skipped.length === 0) result.failed.push('ran no test');
     lines.push(`${name.padEnd(8)} ${count(result)} (${((Date.now() - start) / 1000).toFixed(1)} s)`);
     console.log(lines.at(-1));
     total.passed += result.passed;

@@ -32,9 +32,10 @@ const Extension extension_table[kExtensions] = {
 
 namespace {
 
-// message[key], which must be there. Null with a Python error set.
-Borrowed Need(const GilHeld& gil, Borrowed message, PyObject* key, const char* what) {
-  const Borrowed value = PyDict_GetItemWithError(message.get(), key);
+// message[key], which must be there. Null with a Python error set. Owned: what is called with it
+// may take it out of the message.
+Owned Need(const GilHeld& gil, Borrowed message, PyObject* key, const char* what) {
+  Owned value = Owned::Borrow(PyDict_GetItemWithError(message.get(), key));
   if (!value && PyErr_Occurred() == nullptr) {
     Raise(gil, *PyExc_ValueError,
           std::string(what) + ": the message has no '" + TextOf(gil, key) + "'");
@@ -106,7 +107,7 @@ bool IsForbiddenTrailer(std::string_view name) {
 
 bool ReadEarlyHint(const GilHeld& gil, Borrowed message, std::string* links) {
   constexpr const char* kWhat = "http.response.early_hint";
-  const Borrowed given = Need(gil, message, Names().links, kWhat);
+  const Owned given = Need(gil, message, Names().links, kWhat);
   if (!given) return false;
   return ForEach(
       gil, given, std::string(kWhat) + ": links", "an iterable of bytes", [&](Borrowed link) {
@@ -125,7 +126,7 @@ bool ReadEarlyHint(const GilHeld& gil, Borrowed message, std::string* links) {
 
 bool ReadPush(const GilHeld& gil, Borrowed message, Push* push) {
   constexpr const char* kWhat = "http.response.push";
-  const Borrowed path = Need(gil, message, Names().path, kWhat);
+  const Owned path = Need(gil, message, Names().path, kWhat);
   if (!path) return false;
   if (!IsInstance(path, PyUnicode_Type))
     return RaiseType(gil, std::string(kWhat) + ": path", "str", path);
@@ -161,7 +162,7 @@ bool ReadTrailers(const GilHeld& gil, Borrowed message, Trailers* trailers) {
 
 bool ReadPathSend(const GilHeld& gil, Borrowed message, FilePart* part) {
   constexpr const char* kWhat = "http.response.pathsend";
-  const Borrowed path = Need(gil, message, Names().path, kWhat);
+  const Owned path = Need(gil, message, Names().path, kWhat);
   if (!path) return false;
   if (!IsInstance(path, PyUnicode_Type))
     return RaiseType(gil, std::string(kWhat) + ": path", "str", path);
@@ -183,7 +184,7 @@ bool ReadPathSend(const GilHeld& gil, Borrowed message, FilePart* part) {
 
 bool ReadZeroCopySend(const GilHeld& gil, Borrowed message, FilePart* part) {
   constexpr const char* kWhat = "http.response.zerocopysend";
-  const Borrowed file = Need(gil, message, Names().file, kWhat);
+  const Owned file = Need(gil, message, Names().file, kWhat);
   if (!file) return false;
   const Owned number = CallMethod(gil, file, "fileno");
   uint64_t fd = 0;
@@ -216,7 +217,7 @@ bool ReadZeroCopySend(const GilHeld& gil, Borrowed message, FilePart* part) {
 
 bool ReadDebug(const GilHeld& gil, Borrowed message, std::string* json) {
   constexpr const char* kWhat = "http.response.debug";
-  const Borrowed info = Need(gil, message, Names().info, kWhat);
+  const Owned info = Need(gil, message, Names().info, kWhat);
   if (!info) return false;
   if (!IsInstance(info, PyDict_Type))
     return RaiseType(gil, std::string(kWhat) + ": info", "dict", info);

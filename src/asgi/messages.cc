@@ -111,7 +111,9 @@ bool ReadPair(const GilHeld& gil, Borrowed pair, const std::string& what, PyObje
 
 // Calls add(name, value) for each field of an iterable of pairs, checked.
 template <class Add>
-bool ReadFieldsWith(const GilHeld& gil, Borrowed headers, const char* what, Add&& add) {
+bool ReadFieldsWith(const GilHeld& gil, Borrowed given, const char* what, Add&& add) {
+  // Held: making a tuple of an item runs code that may take the headers out of the message.
+  const Owned headers = Owned::Borrow(given);
   const auto read = [&](Borrowed pair) {
     Owned kept;
     PyObject* items[2] = {nullptr, nullptr};
@@ -124,7 +126,6 @@ bool ReadFieldsWith(const GilHeld& gil, Borrowed headers, const char* what, Add&
   };
   if (IsInstance(headers, PyList_Type)) {
     for (Py_ssize_t i = 0; i < PyList_Size(headers.get()); ++i) {
-      // Held: making a tuple of an item runs code that may change the list.
       const Owned pair = Owned::Borrow(PyList_GetItem(headers.get(), i));
       if (!read(pair)) return false;
     }
@@ -225,7 +226,8 @@ bool ReadResponseStart(const GilHeld& gil, Borrowed message, ResponseStart* star
 }
 
 bool ReadFlag(const GilHeld&, Borrowed message, PyObject* key, bool* flag) {
-  const Borrowed value = PyDict_GetItemWithError(message.get(), key);
+  // Held: __bool__() may take it out of the message.
+  const Owned value = Owned::Borrow(PyDict_GetItemWithError(message.get(), key));
   if (!value) return PyErr_Occurred() == nullptr;
   const int truth = PyObject_IsTrue(value.get());
   *flag = truth > 0;
@@ -248,9 +250,11 @@ bool BodyView::Read(const GilHeld& gil, Borrowed body, const char* what, const c
 }
 
 bool ReadResponseBody(const GilHeld& gil, Borrowed message, ResponseBody* body) {
+  // The flag first: its __bool__() may take the body, which is only viewed, out of the message.
+  if (!ReadFlag(gil, message, Names().more_body, &body->more_body)) return false;
   const Borrowed bytes = PyDict_GetItemWithError(message.get(), Names().body);
-  if (bytes && !body->body.Read(gil, bytes, "http.response.body", "body")) return false;
-  return PyErr_Occurred() == nullptr && ReadFlag(gil, message, Names().more_body, &body->more_body);
+  if (!bytes) return PyErr_Occurred() == nullptr;
+  return body->body.Read(gil, bytes, "http.response.body", "body");
 }
 
 bool ReadWebSocketAccept(const GilHeld& gil, Borrowed message,

@@ -44,6 +44,7 @@ R(PyObject_Init, PyObject*, (PyObject*, PyTypeObject*))
 R(PyObject_Malloc, void*, (size_t))
 R(PyObject_Free, void, (void*))
 R(PyType_FromSpec, PyObject*, (PyType_Spec*))
+R(PyType_IsSubtype, int, (PyTypeObject*, PyTypeObject*))
 O(PyObject_Vectorcall, PyObject*,
   (PyObject*, PyObject* const*, size_t, PyObject*))  // 3.9 macro, 3.11 symbol
 O(PyObject_VectorcallDict, PyObject*, (PyObject*, PyObject* const*, size_t, PyObject*))  // 3.9

@@ -47,7 +47,10 @@ bridge::Failure TakeFailure(const GilHeld& gil, std::string_view code) {
 }
 
 std::nullptr_t Raise(const GilHeld&, PyObject* exception_class, const std::string& message) {
-  PyErr_SetString(exception_class, message.c_str());
+  // A message may quote bytes of an app, which need not be UTF-8, and may hold NUL.
+  const Owned text = Owned::Steal(PyUnicode_DecodeUTF8(
+      message.data(), static_cast<Py_ssize_t>(message.size()), "backslashreplace"));
+  if (text) PyErr_SetObject(exception_class, text.get());
   return nullptr;
 }
 
