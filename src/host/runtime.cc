@@ -1,5 +1,7 @@
 #include "host/runtime.h"
 
+#include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <utility>
 
@@ -155,9 +157,12 @@ bool Runtime::StopBlocking(std::chrono::milliseconds timeout) {
   };
   // Shared: when the timeout passes first, the Python thread still finishes with it.
   const auto progress = std::make_shared<Progress>();
-  const auto finish = [this, progress, timeout](const GilHeld& gil) {
-    const python::Owned seconds = python::Owned::Steal(
-        python::PyFloat_FromDouble(static_cast<double>(timeout.count()) / 4000.0));
+  const auto ends = std::chrono::steady_clock::now() + timeout;
+  const auto finish = [this, progress, ends](const GilHeld& gil) {
+    // What the apps have not needed, less a tenth for those who wait here.
+    const std::chrono::duration<double> rest = ends - std::chrono::steady_clock::now();
+    const python::Owned seconds =
+        python::Owned::Steal(python::PyFloat_FromDouble(std::max(0.01, rest.count() * 0.9)));
     loop_->Submit(
         gil, python::CallFunction(gil, "node_asgi.application", "stop_process", {seconds.get()}),
         [progress](const GilHeld&, python::Owned) { progress->Done(); });

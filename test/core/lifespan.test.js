@@ -17,6 +17,11 @@ test('L-01 the scope of lifespan has a type, asgi and an empty state', async () 
   expect(state).toEqual(['made']);
 });
 
+test('L-02 it runs once, in the loop and the thread of the requests', async () => {
+  const opened = open('lifespan_thread');
+  expect(await Promise.all([ask(opened), ask(opened)])).toEqual([{ runs: 1, same: true }, { runs: 1, same: true }]);
+});
+
 test('L-03 requests that come during startup wait for it', async () => {
   const opened = open('lifespan_kinds:slow');
   const answers = await Promise.all([ask(opened), ask(opened)]);

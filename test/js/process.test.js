@@ -39,6 +39,16 @@ describe.each([1, 2, 3])('a process that ends, round %i', () => {
     expect(ended.stdout).toContain('lifespan: shutdown');
   });
 
+  test.each([
+    ['by itself', '', 0], ['by process.exit()', 'process.exit(3);', 3],
+  ])('L-13 %s: what the app has left behind is ended, after its shutdown', (_, end, code) => {
+    const ended = run('left_behind', `await handler.handleRequest({ url: '/' }); ${end}`);
+    expect(ended).toMatchObject({ status: code, signal: null, stderr: '' });
+    const lines = ended.stdout.trim().split('\n');
+    expect([lines[0], lines.at(-1)]).toEqual(['lifespan shutdown', 'exit function']);
+    expect(lines.slice(1, -1).sort()).toEqual(['generator closed', 'pool ended', 'task cancelled', 'thread ended']);
+  });
+
   test('by SIGTERM, which stays with Node', () => {
     expect(run('lifespan_state', "process.kill(process.pid, 'SIGTERM'); setInterval(() => {}, 1000);"))
       .toMatchObject({ status: null, signal: 'SIGTERM' });

@@ -74,11 +74,9 @@ async def stop_process(timeout: float) -> None:
         task.cancel()
     if tasks:
         await asyncio.wait(tasks, timeout=timeout * 0.3)
-    for closing in (loop.shutdown_asyncgens(), _shutdown_executor(loop)):
-        try:
-            await asyncio.wait_for(closing, max(0.01, (ends - loop.time()) * 0.4))
-        except Exception:  # a timeout, or a generator's own error: the process ends all the same
-            pass
+    for closing in (loop.shutdown_asyncgens(), loop.shutdown_default_executor()):
+        # What takes longer, or raises, is left alone: the process ends all the same.
+        await asyncio.wait({asyncio.ensure_future(closing)}, timeout=max(0.01, (ends - loop.time()) * 0.5))
     waiter = threading.Thread(target=_join_threads, args=(threading.current_thread(),), daemon=True)
     waiter.start()
     await asyncio.sleep(0)
@@ -89,10 +87,6 @@ async def stop_process(timeout: float) -> None:
             stream.flush()
         except Exception:  # closed by the app
             pass
-
-
-async def _shutdown_executor(loop: asyncio.AbstractEventLoop) -> None:
-    await loop.shutdown_default_executor()
 
 
 def _join_threads(main: Any) -> None:
