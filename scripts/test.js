@@ -4,7 +4,7 @@
  * `npm test`: sets the checkout up and runs every kind of test there is. A step that ran nothing
  * has failed. The last line is 'N passed, N failed[, N skipped]'.
  *
- *   node scripts/test.js [step ...]      only these steps: lint dev asan tsan fuzz jest core python types
+ *   node scripts/test.js [step ...]      only these steps: lint dev asan tsan fuzz jest core conformance python types
  */
 
 const { spawnSync } = require('node:child_process');
@@ -12,6 +12,7 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 
+const { conformance } = require('./conformance.js');
 const { fuzz } = require('./fuzz.js');
 const { lint } = require('./lint.js');
 const { buildPreset, main, root, run, setup, venvPython } = require('./setup.js');
@@ -171,6 +172,7 @@ const steps = {
   fuzz: () => fuzz(FUZZ_SECONDS),
   jest: () => jest('jest', []),
   core,
+  conformance,
   python: pytest,
   types,
 };

@@ -33,6 +33,29 @@ bool IsName(std::string_view name, std::string_view lowered) {
          });
 }
 
+// host[:port] of RFC 3986 sections 3.2.2 and 3.2.3: a name, or an address in brackets.
+bool IsHost(std::string_view text) {
+  constexpr std::string_view kNameMarks = "-._~%!$&'()*+,;=";
+  constexpr std::string_view kAddressMarks = ":.";
+  const auto all = [](std::string_view part, std::string_view marks) {
+    return std::all_of(part.begin(), part.end(), [marks](unsigned char c) {
+      return std::isalnum(c) != 0 || marks.find(static_cast<char>(c)) != std::string_view::npos;
+    });
+  };
+  size_t end = text.find(':');
+  if (!text.empty() && text.front() == '[') {
+    end = text.find(']');
+    if (end == std::string_view::npos || !all(text.substr(1, end - 1), kAddressMarks)) return false;
+    ++end;
+  } else if (!all(text.substr(0, end), kNameMarks)) {
+    return false;
+  }
+  if (end >= text.size()) return true;
+  const std::string_view port = text.substr(end + 1);
+  return text[end] == ':' &&
+         std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
 }  // namespace
 
 bool RequestHead::Split(std::string_view text, RequestHead* head) {
@@ -73,18 +96,13 @@ std::vector<std::string_view> RequestHead::Subprotocols(std::string_view headers
 }
 
 bool RequestHead::HasValidHost() const {
-  // RFC 3986 section 3.2.2, with the brackets of an IPv6 address and the colon of a port.
-  constexpr std::string_view kMarks = "-._~!$&'()*+,;=%:[]";
   bool seen = false;
   std::string_view rest = headers;
   std::string_view name;
   std::string_view value;
   while (NextHeader(&rest, &name, &value)) {
     if (!IsName(name, "host")) continue;
-    const bool valid = std::all_of(value.begin(), value.end(), [&](unsigned char c) {
-      return std::isalnum(c) != 0 || kMarks.find(static_cast<char>(c)) != std::string_view::npos;
-    });
-    if (std::exchange(seen, true) || !valid) return false;
+    if (std::exchange(seen, true) || !IsHost(value)) return false;
   }
   return true;
 }
