@@ -174,7 +174,8 @@ function responseOn(req, socket) {
   res.assignSocket(socket);
   res.on('finish', () => {
     res.detachSocket(socket);
-    socket.end();
+    // Not end(): a socket that nobody reads would never see its other half end.
+    socket.destroySoon();
   });
   return res;
 }
@@ -209,6 +210,7 @@ class WebSocketReceiver {
   /** @type {http.ServerResponse | undefined} an answer that is no 101 */
   #res;
   #paused = false;
+  #corked = false;
   #silent = false;
   /** The code of what the client did wrong. */
   #fault = 0;
@@ -222,6 +224,8 @@ class WebSocketReceiver {
   #onGone = () => {
     hub.leave(this, ABNORMAL);
     this.#host.remove(this);
+    // Sockets of Node's servers stay half open until somebody ends them.
+    this.#socket.destroy();
   };
 
   /**
@@ -315,6 +319,7 @@ class WebSocketReceiver {
     this.#owner.bytesOut += size;
     const { highWaterMark } = this.#owner.options;
     this.#unpassed += size + OVERHEAD;
+    this.#cork();
     if (ws.bufferedAmount < highWaterMark) {
       ws.send(toBuffer(body), { binary });
       this.#passCredit();
@@ -323,6 +328,17 @@ class WebSocketReceiver {
         if (ws.bufferedAmount < highWaterMark) this.#passCredit();
       });
     }
+  }
+
+  /** The messages of one batch leave in one write to the socket. */
+  #cork() {
+    if (this.#corked) return;
+    this.#corked = true;
+    this.#socket.cork();
+    process.nextTick(() => {
+      this.#corked = false;
+      this.#socket.uncork();
+    });
   }
 
   #passCredit() {

@@ -496,8 +496,10 @@ describe('flow', () => {
 describe('many', () => {
   const phases = ['/echo', '/waits', '/rejects', '/raises-early', '/sends', '/denies', '/raises-open', '/closes', '/hangs-not', '/floods'];
 
-  test('1,000 sockets opened and dropped in every phase leave no app and no exchange', async () => {
+  test('1,000 sockets opened and dropped in every phase leave no app, no exchange and no handle', async () => {
     const other = await serve();
+    const sockets = () => process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length;
+    const before = sockets();
     for (let round = 0; round < 20; round += 1) {
       await Promise.all(Array.from({ length: 50 }, async (_, n) => {
         const target = phases[n % phases.length];
@@ -508,6 +510,7 @@ describe('many', () => {
       }));
     }
     await eventually(() => other.handler.stats().inFlight === 0);
+    await eventually(() => sockets() <= before);
     await eventually(async () => (await other.handler.handleRequest({ url: '/live' })).json().apps <= 1);
     const one = connect('/echo', { port: other.port });
     await one.opened;
