@@ -4,7 +4,6 @@
 
 const { execFileSync, spawn } = require('node:child_process');
 const fs = require('node:fs');
-const os = require('node:os');
 const path = require('node:path');
 
 const short = process.argv.includes('--short');

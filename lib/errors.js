@@ -21,6 +21,7 @@ const codes = {
   ERR_ASGI_OPTION: { status: 500, about: 'an option has a value it cannot have' },
   ERR_ASGI_TARGET: { status: 500, about: 'the target is malformed' },
   ERR_ASGI_MODULE_NOT_FOUND: { status: 500, about: "the target's module does not exist" },
+  ERR_ASGI_MODULE_CLASH: { status: 500, about: 'another module of that name is loaded already' },
   ERR_ASGI_APP_NOT_FOUND: { status: 500, about: "the target's module has no such app" },
   ERR_ASGI_STARTUP: { status: 500, about: 'the app could not be imported or started' },
   ERR_ASGI_LIFESPAN: { status: 500, about: 'the lifespan task failed while the app was served' },

@@ -12,7 +12,7 @@ const { listen } = require('./servers');
 const { ROOT, startUvicorn } = require('./uvicorn');
 
 const DOCROOT = path.join(ROOT, 'fixtures', 'differential');
-const TARGET = 'app:app';
+const TARGET = 'planned:app';
 const LARGEST_SHOWN_BODY = 8 * 1024;
 
 /**
@@ -169,7 +169,7 @@ function request(lines, body = '') {
   return { bytes, method: lines[0].split(' ', 1)[0] };
 }
 
-/** @param {any[][]} steps of fixtures/differential/app.py */
+/** @param {any[][]} steps of fixtures/differential/planned.py */
 const planned = (...steps) => `X-Plan: ${JSON.stringify(steps).replace(/[^\x20-\x7e]/g,
   (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)}`;
 
@@ -302,6 +302,7 @@ async function startBoth() {
   const handler = new PythonHandler({ docroot: DOCROOT, target: TARGET });
   const errors = [];
   handler.on('error', (error) => errors.push(error.code));
+  handler.on('warning', () => {}); // of return values, which some cases are about
   const closing = [() => handler.close()];
   const close = async () => {
     while (closing.length > 0) await closing.pop()();

@@ -20,7 +20,7 @@ const sha256 = (data) => createHash('sha256').update(data).digest('hex');
 
 /** The app of fixtures/hosts, with what it reports. @param {Record<string, unknown>} [options] of PythonHandler */
 function openApp(options) {
-  const handler = new PythonHandler({ docroot: HOSTS, target: 'app:app', ...options });
+  const handler = new PythonHandler({ docroot: HOSTS, target: 'hosted:app', ...options });
   const errors = [];
   const warnings = [];
   handler.on('error', (error) => errors.push(error));

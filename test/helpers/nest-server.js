@@ -15,7 +15,7 @@ const { NestFactory } = require('@nestjs/core');
 
 const { PythonHandler } = require('../..');
 
-const python = new PythonHandler({ docroot: path.resolve(__dirname, '../../fixtures/hosts'), target: 'app:app' });
+const python = new PythonHandler({ docroot: path.resolve(__dirname, '../../fixtures/hosts'), target: 'hosted:app' });
 const reported = [];
 python.on('error', (error) => reported.push(error.pythonMessage ?? error.code));
 

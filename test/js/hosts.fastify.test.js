@@ -32,7 +32,7 @@ beforeAll(async () => {
       reply.header('set-cookie', 'node=1');
     });
     scope.post('/node', async (request) => request.body);
-    await scope.register(plugin, { prefix: '/py', docroot: HOSTS, target: 'app:app' });
+    await scope.register(plugin, { prefix: '/py', docroot: HOSTS, target: 'hosted:app' });
   }, { prefix: '/inner' });
   await server.register(async (scope) => {
     scope.addHook('onRequest', async (_, reply) => reply.code(401).send({ error: 'not you' }));

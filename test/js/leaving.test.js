@@ -25,7 +25,7 @@ async function open(target, options) {
 }
 
 async function serve(options) {
-  const handler = await open('app:app', options);
+  const handler = await open('leaves:app', options);
   const server = await serveHttp(handler);
   servers.push(server);
   const state = async () => (await handler.handleRequest({ url: '/state' })).json();

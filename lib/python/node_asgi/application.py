@@ -14,6 +14,8 @@ async def start(
 ) -> Tuple[Callable[..., Any], Lifespan, Optional[dict]]:
     """Imports the app and runs its lifespan startup. Answers (app, lifespan, state or None)."""
     app = importer.load(target, docroot)
+    for hidden in importer.hidden_modules(docroot):
+        notice("warning", hidden)
     lifespan = Lifespan(app, mode, notice)
     await lifespan.startup()
     return app, lifespan, lifespan.state if lifespan.supported else None

@@ -1,10 +1,13 @@
 """Imports the app that an option `target` names."""
 import importlib
-import importlib.util
+import importlib.machinery
 import inspect
 import os
 import sys
-from typing import Any, Callable
+from typing import Any, Callable, Iterator, List, Optional
+
+#: The folders of all handlers so far.
+_docroots: List[str] = []
 
 
 class TargetError(Exception):
@@ -23,6 +26,9 @@ def load(target: str, docroot: str) -> Callable[..., Any]:
     """
     if docroot not in sys.path[:1]:
         sys.path.insert(0, docroot)
+    _refuse_clash(target.partition(":")[0].partition(".")[0], docroot)
+    if docroot not in _docroots:
+        _docroots.append(docroot)
     factory = target.endswith("()")
     app = find(target[:-2] if factory else target, docroot, "option target", "'module:attribute' or 'module:factory()'")
     if factory:
@@ -52,6 +58,42 @@ def find(target: str, docroot: str = "", what: str = "call()", expected: str = "
             where = ".".join([module_name, *names[:depth]])
             raise TargetError("ERR_ASGI_APP_NOT_FOUND", f"target {target!r}: {where} has no attribute {name!r}") from None
     return found
+
+
+def _refuse_clash(name: str, docroot: str) -> None:
+    """sys.modules holds one module of a name: without this, the second of two `main.py` would be the first."""
+    loaded = _place(getattr(sys.modules.get(name), "__spec__", None))
+    wanted = _place(importlib.machinery.PathFinder.find_spec(name, [docroot]))
+    if loaded is None or wanted is None or os.path.realpath(loaded) == os.path.realpath(wanted):
+        return
+    raise TargetError(
+        "ERR_ASGI_MODULE_CLASH",
+        f"module {name!r} of {wanted} cannot be loaded beside {loaded}, which is loaded already: one Python holds one "
+        f"module of a name. Rename one of them, or make docroot the folder above, with a target such as "
+        f"'{os.path.basename(docroot)}.{name}:app'",
+    )
+
+
+def hidden_modules(docroot: str) -> Iterator[TargetError]:
+    """Modules of docroot that its app cannot import, because another handler has loaded others of their names."""
+    others = tuple(os.path.join(os.path.realpath(other), "") for other in _docroots if other != docroot)
+    for name, module in list(sys.modules.items()):
+        loaded = _place(getattr(module, "__spec__", None))
+        if "." in name or loaded is None or not os.path.realpath(loaded).startswith(others):
+            continue
+        try:
+            _refuse_clash(name, docroot)
+        except TargetError as clash:
+            yield clash
+
+
+def _place(spec: Optional[importlib.machinery.ModuleSpec]) -> Optional[str]:
+    """The file of a module, or the folder of a namespace package."""
+    if spec is None:
+        return None
+    if spec.has_location:
+        return spec.origin
+    return next(iter(spec.submodule_search_locations or []), None)
 
 
 def _import(name: str, docroot: str) -> Any:
