@@ -4,6 +4,7 @@
 
 const { execFileSync, spawn } = require('node:child_process');
 const fs = require('node:fs');
+const net = require('node:net');
 const path = require('node:path');
 
 const short = process.argv.includes('--short');
@@ -58,9 +59,23 @@ function start(command, args, pattern = /(\d+)\n/) {
   });
 }
 
+/** Starts a server that says nothing, on a port of ours, and waits until it listens there. */
+async function startOn(port, command, args) {
+  const child = spawn(command, args.map(String), { env, cwd: path.join(__dirname, 'drivers'), detached: true, stdio: 'ignore' });
+  for (let attempt = 0; attempt < 200 && child.exitCode === null; attempt++) {
+    const listens = await new Promise((resolve) => {
+      const socket = net.connect(port, '127.0.0.1', () => resolve(true)).on('error', () => resolve(false));
+      socket.on('connect', () => socket.destroy());
+    });
+    if (listens) return { port, child };
+    await new Promise((resolve) => { setTimeout(resolve, 50); });
+  }
+  throw new Error(`${command} ${args.join(' ')} does not listen (exit code ${child.exitCode})`);
+}
+
 /** granian does not tell the port it was given, so one is chosen for it. */
 function freePort() {
-  const server = require('node:net').createServer().listen(0, '127.0.0.1');
+  const server = net.createServer().listen(0, '127.0.0.1');
   return new Promise((resolve) => {
     server.on('listening', () => {
       const { port } = server.address();
@@ -78,5 +93,5 @@ function stopAll(servers) {
 }
 
 module.exports = {
-  LOAD_MS, REQUESTS, ROUNDS, driver, freePort, python, ratio, root, row, run, short, skipped, start, stopAll, takeTurns, venv,
+  LOAD_MS, REQUESTS, ROUNDS, driver, freePort, python, ratio, root, row, run, short, skipped, start, startOn, stopAll, takeTurns, venv,
 };

@@ -2,19 +2,24 @@
 
 /** WebSockets: echo against uvicorn with `websockets`, and what sockets cost that do nothing. */
 
-const { LOAD_MS, driver, python, ratio, row, run, short, skipped, start, stopAll, takeTurns } = require('./harness');
+const {
+  LOAD_MS, driver, freePort, python, ratio, row, run, short, skipped, start, startOn, stopAll, takeTurns,
+} = require('./harness');
 
 const CONNECTIONS = 32;
 const IDLE = short ? 1000 : 5000;
 
 async function webSockets() {
-  const servers = {};
-  servers['node-asgi'] = await start(process.execPath, [driver('node-asgi-websocket.js')]);
-  try {
-    servers.uvicorn = await start(python, ['-m', 'uvicorn', 'echo:app', '--port', 0, '--no-access-log', '--loop', 'uvloop',
-      '--ws', 'websockets', '--ws-per-message-deflate', 'false', '--lifespan', 'off'], /127\.0\.0\.1:(\d+)/);
-  } catch (error) {
-    skipped.push(`uvicorn with websockets: ${error.message.trim()}`);
+  const servers = { 'node-asgi': await start(process.execPath, [driver('node-asgi-websocket.js')]) };
+  for (const ws of ['websockets', 'websockets-sansio']) {
+    try {
+      const port = await freePort();
+      // Its log would fill the pipe that nobody reads while the load runs.
+      servers[`uvicorn, ${ws}`] = await startOn(port, python, ['-m', 'uvicorn', 'echo:app', '--port', port, '--loop', 'uvloop',
+        '--log-level', 'error', '--ws', ws, '--ws-per-message-deflate', 'false', '--lifespan', 'off']);
+    } catch (error) {
+      skipped.push(`uvicorn with ${ws}: ${error.message.trim()}`);
+    }
   }
   const measure = (depth) => takeTurns(Object.fromEntries(Object.entries(servers).map(([name, { port }]) =>
     [name, () => run(process.execPath, driver('websocket-load.js'), port, LOAD_MS, CONNECTIONS, depth).rate])));
@@ -22,8 +27,9 @@ async function webSockets() {
     console.log(`${what}, ${CONNECTIONS} WebSockets`);
     const rates = measure(depth);
     for (const [name, rate] of Object.entries(rates)) row(name, rate, '/s');
-    if (rates.uvicorn) ratio('W', 'node-asgi / uvicorn', rates['node-asgi'] / rates.uvicorn, '>= 2');
-    else console.log('');
+    const { 'node-asgi': ours, ...others } = rates;
+    const best = Math.max(...Object.values(others));
+    if (best > 0) ratio('W', 'node-asgi / the faster uvicorn', ours / best, '>= 2');
   }
   stopAll(servers);
 
