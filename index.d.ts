@@ -51,8 +51,22 @@ export interface PythonHandlerOptions {
   pingTimeout?: number;
   /** Compresses WebSocket messages (RFC 7692) for clients that offer it. Default false. */
   perMessageDeflate?: boolean;
+  /** Gets the records of Python's `logging`, as pino, console and their kin take them. Default: none. */
+  logger?: Logger;
   /** Offers the extension `http.response.debug`, whose info becomes `Response.debug`; for tests. Default false. */
   testing?: boolean;
+}
+
+/** What the option `logger` takes: a pino-like logger is given `(fields, message)`, a console-like one `(message, fields)`. */
+export interface Logger {
+  debug(...values: any[]): void;
+  info(...values: any[]): void;
+  warn(...values: any[]): void;
+  error(...values: any[]): void;
+  /** For CRITICAL; `error()` where it is missing. */
+  fatal?(...values: any[]): void;
+  /** Tells a pino-like logger from a console-like one. */
+  child?(...values: any[]): unknown;
 }
 
 /** What `Headers` is made of. */
@@ -197,6 +211,7 @@ export type PythonErrorCode =
   | 'ERR_PYTHON_LOOP'
   | 'ERR_PYTHON_EXCEPTION'
   | 'ERR_PYTHON_UNHANDLED'
+  | 'ERR_PYTHON_LOOP_BLOCKED'
   | 'ERR_PYTHON_SIGNAL_HANDLER';
 
 /** Codes of errors that say something about the app, a request or an option. */
@@ -208,6 +223,7 @@ export type AsgiErrorCode =
   | 'ERR_ASGI_MODULE_CLASH'
   | 'ERR_ASGI_APP_NOT_FOUND'
   | 'ERR_ASGI_STARTUP'
+  | 'ERR_ASGI_RELOAD'
   | 'ERR_ASGI_LIFESPAN'
   | 'ERR_ASGI_REQUEST'
   | 'ERR_ASGI_BODY_CONSUMED'
@@ -410,6 +426,13 @@ export class PythonHandler extends EventEmitter implements AsyncDisposable {
   listener(): Listener;
   /** For Express, Connect and their kin. `fallthrough`: a 404 of the app becomes a call of `next()`. */
   middleware(options?: { fallthrough?: boolean }): ConnectMiddleware;
+  /**
+   * Imports the app anew beside the one that serves, runs its startup, and lets it take over; the old one's requests
+   * end as on `close()`. Rejects with what went wrong, and the old app serves on.
+   */
+  reload(): Promise<void>;
+  /** The stack of every Python thread, also while the app blocks the event loop. Blocks this thread, for 250 ms at most. */
+  dumpStacks(): string;
   /** Takes no more requests, lets those under way end, and runs the app's shutdown. `timeout` in milliseconds. */
   close(options?: { timeout?: number }): Promise<CloseReport>;
   stats(): HandlerStats;

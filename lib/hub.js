@@ -174,7 +174,7 @@ function settle(token, json, failure) {
 
 function notice(handler, level, failure) {
   const listener = listeners.get(handler) ?? listeners.values().next().value;
-  listener?.(level, fromFailure(failure));
+  listener?.(level, level === 'log' ? JSON.parse(failure.message) : fromFailure(failure));
 }
 
 /**

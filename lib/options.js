@@ -47,6 +47,11 @@ const rootPath = (name, value) => {
   return value.replace(/\/+$/, '');
 };
 const cancelOnDisconnect = (name, value) => (value === false ? -1 : value === true ? 0 : count(name, value));
+const logger = (name, value) => {
+  const missing = ['debug', 'info', 'warn', 'error'].filter((level) => typeof value?.[level] !== 'function');
+  if (missing.length > 0) throw bad(name, 'an object with the functions debug, info, warn and error', value);
+  return value;
+};
 const scope = (name, value) => {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) throw bad(name, 'an object', value);
   return value;
@@ -73,6 +78,7 @@ const table = {
   pingInterval: [count, 20_000],
   pingTimeout: [count, 20_000],
   perMessageDeflate: [flag, false],
+  logger: [logger, undefined],
   testing: [flag, false],
   nativeSymbols: [oneOf('auto', 'isolated', 'shared'), 'auto'],
   specVersion: [oneOf('2.5', '2.3'), '2.5'],

@@ -16,6 +16,7 @@ const { Headers } = require('./headers');
 const hub = require('./hub');
 const { InProcessWebSocket } = require('./in-process-websocket');
 const { findInterpreter, findInterpreterSync } = require('./interpreter');
+const { writeRecord } = require('./logger');
 const { readOptions, describe } = require('./options');
 const { readRequest } = require('./request');
 const { Response, WholeReceiver, StreamReceiver, flatHeaders } = require('./response');
@@ -25,6 +26,9 @@ const { WebSocketHost } = require('./websocket');
 let chosen;
 /** The longest that the end of the process waits for apps. */
 let exitTimeout = 0;
+
+/** Milliseconds that dumpStacks() waits for Python's lock. */
+const STACKS_PATIENCE = 250;
 
 /** A function call travels as a request: see lib/python/node_asgi/calls.py. */
 const CALL_REQUEST = { ...readRequest({ method: 'CALL', url: '/' }, undefined), abilities: CALL };
@@ -84,6 +88,10 @@ class PythonHandler extends EventEmitter {
   #beginning;
   /** @type {Promise<string> | undefined} */
   #loaded;
+  /** @type {Promise<void>} */
+  #reloading = Promise.resolve();
+  /** What apps have counted that a reload has replaced. */
+  #past = { total: 0, failed: 0 };
   /** @type {Promise<object> | undefined} */
   #closing;
   /** @type {import('./http').HttpOwner} */
@@ -278,6 +286,50 @@ class PythonHandler extends EventEmitter {
   }
 
   /**
+   * Imports the app anew beside the one that serves, runs its startup, and lets it take over. The old one's requests end
+   * as on close().
+   * @returns {Promise<void>} rejects with what went wrong: the old app serves on then
+   */
+  reload() {
+    if (this.#closing) return Promise.reject(closed());
+    this.#reloading = this.#reloading.catch(() => {}).then(() => this.#reload());
+    return this.#reloading;
+  }
+
+  async #reload() {
+    hub.hold();
+    try {
+      await this.#begin();
+      const next = this.#makeNative(true);
+      try {
+        await hub.call((token) => next.load(token));
+        if (this.#closing) throw closed();
+      } catch (error) {
+        await hub.call((token) => next.stop(token, this.#options.shutdownTimeout));
+        throw error;
+      }
+      const old = this.#native;
+      this.#native = next;
+      this.#loaded = Promise.resolve('');
+      await hub.call((token) => old.stop(token, this.#options.shutdownTimeout));
+      const { total, failed } = old.stats();
+      this.#past.total += total;
+      this.#past.failed += failed;
+    } finally {
+      hub.release();
+    }
+  }
+
+  /**
+   * What every Python thread is doing, also while the app blocks the event loop.
+   * @returns {string} their stacks. Blocks this thread, for 250 ms at most: its answer must come from Python, except
+   *   when a thread does not let go of Python's lock for so long
+   */
+  dumpStacks() {
+    return binding.dumpStacks(STACKS_PATIENCE);
+  }
+
+  /**
    * Takes no more requests, lets those in flight end, and runs the app's lifespan shutdown.
    * @param {{timeout?: number}} [options] timeout in milliseconds for all of it; default: option shutdownTimeout
    * @returns {Promise<object>} a report. A second call returns the same promise.
@@ -291,6 +343,7 @@ class PythonHandler extends EventEmitter {
     hub.hold();
     try {
       await this.#begin().catch(() => {});
+      await this.#reloading.catch(() => {});
       if (!this.#native) return { drained: 0, cancelled: 0, timedOut: false, lifespan: 'unsupported' };
       return JSON.parse(await hub.call((token) => this.#native.stop(token, timeout)));
     } finally {
@@ -305,7 +358,9 @@ class PythonHandler extends EventEmitter {
 
   /** Counters of this handler, and of the process where they are shared. */
   stats() {
-    const { total, failed, inFlight } = this.#native?.stats() ?? { total: 0, failed: 0, inFlight: 0 };
+    const now = this.#native?.stats() ?? { total: 0, failed: 0, inFlight: 0 };
+    const [total, failed] = [now.total + this.#past.total, now.failed + this.#past.failed];
+    const { inFlight } = now;
     const { bytesIn, bytesOut } = this.#owner;
     const { wakeups: python, loopLag, gilOnJsThread } = binding.runtimeInfo();
     const wakeups = { python, node: hub.mailbox.wakeups() };
@@ -327,14 +382,19 @@ class PythonHandler extends EventEmitter {
   #load(interpreter) {
     if (this.#native) return; // handleRequestSync() was faster
     startRuntime(interpreter, this.#options);
-    const { target, docroot, lifespan, specVersion, highWaterMark, cancelOnDisconnect } = this.#options;
-    const { maxConcurrency, startTimeout, responseTimeout } = this.#options;
-    this.#native = new binding.PythonHandler(hub.mailbox, {
-      id: this.#id, target, docroot, lifespan, specVersion, highWaterMark, cancelOnDisconnect, maxConcurrency,
-      startTimeout, responseTimeout,
-    });
+    this.#native = this.#makeNative(false);
     this.#loaded = hub.call((token) => this.#native.load(token));
     this.#loaded.catch(() => {});
+  }
+
+  /** @param {boolean} fresh whether the modules of docroot are imported anew */
+  #makeNative(fresh) {
+    const { target, docroot, lifespan, specVersion, highWaterMark, cancelOnDisconnect } = this.#options;
+    const { maxConcurrency, startTimeout, responseTimeout, logger } = this.#options;
+    return new binding.PythonHandler(hub.mailbox, {
+      id: this.#id, target, docroot, fresh, logs: logger !== undefined, lifespan, specVersion, highWaterMark,
+      cancelOnDisconnect, maxConcurrency, startTimeout, responseTimeout,
+    });
   }
 
   #request(request, init, makeReceiver) {
@@ -429,6 +489,10 @@ class PythonHandler extends EventEmitter {
   }
 
   #notice(level, error) {
+    if (level === 'log') {
+      writeRecord(this.#options.logger, error);
+      return;
+    }
     if (this.listenerCount(level) > 0) this.emit(level, error);
     else if (level === 'error') console.error(escapeControls(error.stack));
     else console.warn(escapeControls(`${error.code}: ${error.message}`));

@@ -15,6 +15,7 @@
       "src/host/application.cc",
       "src/host/deadlines.cc",
       "src/host/dispatcher.cc",
+      "src/host/loop_watch.cc",
       "src/host/runtime.cc",
       "src/python/coroutine.cc",
       "src/python/error.cc",
@@ -24,7 +25,8 @@
       "src/python/interpreter.cc",
       "src/python/library.cc",
       "src/python/loop_thread.cc",
-      "src/python/ready_awaitable.cc"
+      "src/python/ready_awaitable.cc",
+      "src/python/watchdog.cc"
     ],
     "addon_sources": [
       "src/addon.cc",

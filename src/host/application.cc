@@ -41,8 +41,17 @@ void Application::Load(const GilHeld& gil, std::function<void(const Failure*)> d
                  Describe(held, PyTuple_GetItem(arguments.get(), 1), "ERR_ASGI_LIFESPAN"));
     return Owned::Borrow(PyNone());
   });
-  Owned start = CallFunction(gil, "node_asgi.application", "start",
-                             {target.get(), docroot.get(), mode.get(), notice.get()});
+  Owned log = Owned::Borrow(PyNone());
+  if (options_.logs) {
+    log = MakeFunction(gil, [self](const GilHeld& held, Borrowed arguments) {
+      self->Report("log", {"", TextOf(held, PyTuple_GetItem(arguments.get(), 0))});
+      return Owned::Borrow(PyNone());
+    });
+  }
+  const Owned fresh = Owned::Steal(PyBool_FromLong(options_.fresh ? 1 : 0));
+  Owned start =
+      CallFunction(gil, "node_asgi.application", "start",
+                   {target.get(), docroot.get(), mode.get(), fresh.get(), notice.get(), log.get()});
   runtime_.loop().Submit(gil, std::move(start), [self](const GilHeld& held, Owned loaded) {
     if (loaded && self->FinishLoad(held, loaded)) {
       self->EndLoad(held, nullptr);
@@ -129,6 +138,7 @@ RefPtr<asgi::Cycle> Application::MakeCycle(const RefPtr<Exchange>& exchange,
 }
 
 void Application::Admit(const GilHeld& gil, const RefPtr<Exchange>& exchange) {
+  runtime_.loop_watch.Wake();
   bridge::ExchangeRequest request = exchange->TakeRequest();
   const std::string text = std::move(request.head);
   bridge::RequestHead head;

@@ -24,6 +24,8 @@ namespace node_asgi::host {
 struct ApplicationOptions {
   uint32_t id = 0;  // the handler's number in its environment, for notices
   std::string target;
+  bool fresh = false;  // whether the modules of docroot are imported anew
+  bool logs = false;   // whether the records of Python's logging are reported, with the level 'log'
   std::string docroot;
   std::string lifespan = "auto";     // 'auto', 'on', 'off'
   std::string spec_version = "2.5";  // '2.5' or '2.3'

@@ -143,6 +143,10 @@ void Runtime::Notice(const std::string& level, Failure failure) {
   sink->Post(std::move(event), bridge::ResponseSink::Urgency::kNow);
 }
 
+std::string Runtime::DumpStacks(std::chrono::milliseconds patience) {
+  return started() ? loop_->watchdog().DumpStacks(patience) : "";
+}
+
 bool Runtime::StopBlocking(std::chrono::milliseconds timeout) {
   if (!started()) return true;
   struct Progress {

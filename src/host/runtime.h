@@ -15,6 +15,7 @@
 #include "bridge/mailbox.h"
 #include "bridge/response_sink.h"
 #include "host/deadlines.h"
+#include "host/loop_watch.h"
 #include "python/interpreter.h"
 #include "python/library.h"
 #include "python/loop_thread.h"
@@ -49,6 +50,9 @@ class Runtime {
   // time.
   bool StopBlocking(std::chrono::milliseconds timeout);
 
+  // The stack of every Python thread; empty before Python has started. Blocks up to `patience`.
+  std::string DumpStacks(std::chrono::milliseconds patience);
+
   python::LoopThread& loop() { return *loop_; }
   Deadlines& deadlines() { return deadlines_; }
   python::LibraryInfo library() const;
@@ -58,6 +62,7 @@ class Runtime {
   }
 
   // Python thread.
+  LoopWatch loop_watch{*this};
   std::vector<Application*> applications;  // those that are loaded
 
   // Who hears of errors that belong to no request: the latest environment that asked.

@@ -53,6 +53,12 @@ Napi::Value RuntimeInfo(const Napi::CallbackInfo& info) {
   return result;
 }
 
+// dumpStacks(patience) -> the stack of every Python thread. Blocks up to `patience` milliseconds.
+Napi::Value DumpStacks(const Napi::CallbackInfo& info) {
+  const std::chrono::milliseconds patience(info[0].As<Napi::Number>().Int64Value());
+  return Napi::String::New(info.Env(), host::Runtime::Get().DumpStacks(patience));
+}
+
 // liveCounts() -> {exchanges, references, environments}, or null in builds that do not count.
 Napi::Value LiveCounts(const Napi::CallbackInfo& info) {
   if (!bridge::kCountsLive) return info.Env().Null();
@@ -70,6 +76,7 @@ void DefineRuntimeFunctions(Napi::Env env, Napi::Object exports) {
   exports.Set("stopRuntime", Napi::Function::New(env, StopRuntime, "stopRuntime"));
   exports.Set("flushRuntime", Napi::Function::New(env, FlushRuntime, "flushRuntime"));
   exports.Set("runtimeInfo", Napi::Function::New(env, RuntimeInfo, "runtimeInfo"));
+  exports.Set("dumpStacks", Napi::Function::New(env, DumpStacks, "dumpStacks"));
   exports.Set("liveCounts", Napi::Function::New(env, LiveCounts, "liveCounts"));
 }
 

@@ -29,6 +29,8 @@ host::ApplicationOptions ReadOptions(Napi::Object from) {
   options.id = static_cast<uint32_t>(number("id"));
   options.target = text("target");
   options.docroot = text("docroot");
+  options.fresh = from.Get("fresh").As<Napi::Boolean>().Value();
+  options.logs = from.Get("logs").As<Napi::Boolean>().Value();
   options.lifespan = text("lifespan");
   options.spec_version = text("specVersion");
   options.high_water_mark = static_cast<size_t>(number("highWaterMark"));

@@ -12,6 +12,7 @@ O(PyPreConfig_InitPythonConfig, void, (PyPreConfig*))
 O(PyStatus_Exception, int, (PyStatus))
 O(Py_SetProgramName, void, (const wchar_t*))
 O(PySys_SetArgvEx, void, (int, wchar_t**, int))
+O(_Py_DumpTracebackThreads, const char*, (int, PyInterpreterState*, PyThreadState*))
 O(Py_DecodeLocale, wchar_t*, (const char*, size_t*))
 O(PyInitConfig_Create, PyInitConfig*, ())                                            // 3.14
 O(PyInitConfig_Free, void, (PyInitConfig*))                                          // 3.14

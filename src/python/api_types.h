@@ -16,7 +16,9 @@ using PyObject = _object;
 struct _typeobject;
 using PyTypeObject = _typeobject;
 struct _ts;
+struct _is;
 using PyThreadState = _ts;
+using PyInterpreterState = _is;
 
 using PyCFunction = PyObject* (*)(PyObject*, PyObject*);
 using PyCapsule_Destructor = void (*)(PyObject*);

@@ -67,7 +67,7 @@ void LoopThread::Run() {
         call_later_ = GetAttribute(held, loop_, Names().call_later);
         get_task_factory_ = GetAttribute(held, loop_, Names().get_task_factory);
         create_task_ = GetAttribute(held, loop_, "create_task");
-        if (PyErr_Occurred() != nullptr) return Owned();
+        if (PyErr_Occurred() != nullptr || !watchdog_.Start(held)) return Owned();
         callbacks_.on_started(nullptr);
         return None();
       });

@@ -17,6 +17,7 @@
 #include "python/gil.h"
 #include "python/interpreter.h"
 #include "python/ref.h"
+#include "python/watchdog.h"
 
 namespace node_asgi::python {
 
@@ -61,6 +62,9 @@ class LoopThread {
   // How long the loop took to answer its latest wake-up, or has not answered it.
   std::chrono::nanoseconds lag() const { return mailbox_.lag(); }
 
+  // Who can tell what the loop does while it does not answer.
+  Watchdog& watchdog() { return watchdog_; }
+
   // Empties the mailbox for ever; for the case that Python never started.
   std::vector<LoopItem> Close() { return mailbox_.Close(); }
 
@@ -98,6 +102,8 @@ class LoopThread {
   const Callbacks callbacks_;
   bridge::FdWaker waker_;
   bridge::Mailbox<LoopItem> mailbox_;
+
+  Watchdog watchdog_;
 
   std::mutex flush_mutex_;
   std::vector<std::shared_ptr<bridge::ResponseSink>> to_flush_;

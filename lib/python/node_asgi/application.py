@@ -3,21 +3,33 @@ import asyncio
 import json
 from typing import Any, Callable, Optional, Tuple
 
-from . import importer
+from . import importer, logs
 from .lifespan import Lifespan
 
 _POLL_SECONDS = 0.005
 
 
 async def start(
-    target: str, docroot: str, mode: str, notice: Callable[..., Any]
+    target: str, docroot: str, mode: str, fresh: bool, notice: Callable[..., Any], log: Optional[Callable[[str], Any]]
 ) -> Tuple[Callable[..., Any], Lifespan, Optional[dict]]:
-    """Imports the app and runs its lifespan startup. Answers (app, lifespan, state or None)."""
-    app = importer.load(target, docroot)
-    for hidden in importer.hidden_modules(docroot):
-        notice("warning", hidden)
-    lifespan = Lifespan(app, mode, notice)
-    await lifespan.startup()
+    """Imports the app and runs its lifespan startup. Answers (app, lifespan, state or None).
+
+    `fresh`: the modules of docroot are imported anew, and are what they were when that fails. `log` gets the records
+    of logging, as JSON.
+    """
+    if log is not None:
+        logs.install(log)
+    forgotten = importer.forget(docroot) if fresh else {}
+    try:
+        app = importer.load(target, docroot)
+        for hidden in importer.hidden_modules(docroot):
+            notice("warning", hidden)
+        lifespan = Lifespan(app, mode, notice)
+        await lifespan.startup()
+    except BaseException:
+        if fresh:
+            importer.remember(forgotten, docroot)
+        raise
     return app, lifespan, lifespan.state if lifespan.supported else None
 
 

@@ -1,10 +1,12 @@
 """Imports the app that an option `target` names."""
+import contextlib
 import importlib
 import importlib.machinery
 import inspect
 import os
 import sys
-from typing import Any, Callable, Iterator, List, Optional
+from types import ModuleType
+from typing import Any, Callable, Dict, Iterator, List, Optional
 
 #: The folders of all handlers so far.
 _docroots: List[str] = []
@@ -72,6 +74,41 @@ def _refuse_clash(name: str, docroot: str) -> None:
         f"module of a name. Rename one of them, or make docroot the folder above, with a target such as "
         f"'{os.path.basename(docroot)}.{name}:app'",
     )
+
+
+def forget(docroot: str) -> Dict[str, ModuleType]:
+    """Takes the modules of docroot out of sys.modules, so that they are imported anew; answers them.
+
+    Raises TargetError when one of them is a C extension, which loads once in a process.
+    """
+    root = os.path.join(os.path.realpath(docroot), "")
+    own = {}
+    for name, module in list(sys.modules.items()):
+        place = os.path.realpath(_place(getattr(module, "__spec__", None)) or "")
+        installed = "site-packages" in place or "dist-packages" in place or name.partition(".")[0] == "node_asgi"
+        if place.startswith(root) and not installed:
+            own[name] = module
+    for name, module in own.items():
+        if isinstance(getattr(module.__spec__, "loader", None), importlib.machinery.ExtensionFileLoader):
+            raise TargetError(
+                "ERR_ASGI_RELOAD",
+                f"module {name!r} ({module.__file__}) is a C extension, which loads once in a process: restart Node to "
+                "load it anew",
+            )
+    for name, module in own.items():
+        del sys.modules[name]
+        # Compiled code is told apart by second and size only: an edit may be as old and as long as what it replaces.
+        with contextlib.suppress(OSError, TypeError):
+            os.unlink(getattr(module, "__cached__", None))  # type: ignore[arg-type]
+    importlib.invalidate_caches()
+    return own
+
+
+def remember(forgotten: Dict[str, ModuleType], docroot: str) -> None:
+    """Undoes forget(): what has been imported since goes, and what was there comes back."""
+    with contextlib.suppress(TargetError):
+        forget(docroot)
+    sys.modules.update(forgotten)
 
 
 def hidden_modules(docroot: str) -> Iterator[TargetError]:

@@ -180,6 +180,9 @@ SAME(_PyObject_FastCallDict, PyObject*, (PyObject*, PyObject* const*, size_t, Py
 SAME(PyIter_Send, PySendResult, (PyObject*, PyObject*, PyObject**))
 #endif
 
+// _Py_DumpTracebackThreads is exported by 3.11 and 3.12 and declared for CPython's own sources
+// only: pycore_traceback.h has the same signature in both.
+
 // A new O entry needs a line above.
 #define R(name, result, parameters)
 #define O(name, result, parameters) +1
@@ -188,4 +191,4 @@ SAME(PyIter_Send, PySendResult, (PyObject*, PyObject*, PyObject**))
 constexpr int kOptional = 0
 #include "python/api_list.h"
     ;
-static_assert(kOptional == 17, "compare the new O entry with its declaration, then count it here");
+static_assert(kOptional == 18, "compare the new O entry with its declaration, then count it here");
