@@ -9,6 +9,7 @@ const fs = require('node:fs');
 
 const { COMPLETE, LATER } = require('./abilities');
 const binding = require('./binding');
+const { Trace, isWatched } = require('./diagnostics');
 const { create, fromFailure } = require('./errors');
 
 /** bridge/events.h, ResponseEvent::Kind */
@@ -56,6 +57,8 @@ const FLUSH_AFTER = 16;
 
 /** @type {(Receiver | undefined)[]} */
 const slots = [];
+/** Of the requests that somebody watches, by slot. @type {Map<number, Trace>} */
+const traces = new Map();
 /** @type {Map<number, {resolve: (json: string) => void, reject: (error: Error) => void}>} */
 const calls = new Map();
 /** @type {Map<number, (level: string, error: Error) => void>} */
@@ -107,6 +110,7 @@ function deliver(kind, slot, number, first, second) {
     if (kind === FILE) fs.closeSync(number);
     return;
   }
+  if (traces.size > 0) observe(kind, slot, number, first);
   switch (kind) {
     case WHOLE:
       forget(receiver);
@@ -157,8 +161,20 @@ function deliver(kind, slot, number, first, second) {
   }
 }
 
+function observe(kind, slot, number, failure) {
+  const trace = traces.get(slot);
+  if (trace === undefined) return;
+  if (kind === WHOLE || kind === START) trace.start(number);
+  else if (kind === ACCEPT) trace.start(101);
+  else if (kind === FAILED) trace.fail(fromFailure(failure));
+}
+
 /** @param {Receiver} receiver */
 function forget(receiver) {
+  if (traces.size > 0) {
+    traces.get(receiver.slot)?.end();
+    traces.delete(receiver.slot);
+  }
   slots[receiver.slot] = undefined;
   receiver.slot = -1;
   release();
@@ -198,6 +214,7 @@ function start(native, request, receiver, batch = false) {
   if (later) flushSoon();
   slots[slot] = receiver;
   receiver.slot = slot;
+  if (isWatched()) traces.set(slot, new Trace(request.head, request.abilities));
   hold();
 }
 
@@ -223,6 +240,8 @@ function flush() {
 function leave(receiver, code, reason) {
   if (receiver.slot < 0) return;
   mailbox.disconnect(receiver.slot, code, reason);
+  const trace = traces.size > 0 ? traces.get(receiver.slot) : undefined;
+  if (trace !== undefined) trace.message.disconnected = true;
   forget(receiver);
 }
 

@@ -1,5 +1,6 @@
 'use strict';
 
+const { AsyncResource } = require('node:async_hooks');
 const { EventEmitter } = require('node:events');
 const path = require('node:path');
 const { isMainThread } = require('node:worker_threads');
@@ -282,7 +283,8 @@ class PythonHandler extends EventEmitter {
    * @param {{fallthrough?: boolean}} [options] fallthrough: a 404 of the app becomes a call of next()
    */
   middleware({ fallthrough = false } = {}) {
-    return (req, res, next) => serve(this.#owner, req, res, fallthrough ? next : undefined);
+    // Bound: next() goes on in the async context that it was given in.
+    return (req, res, next) => serve(this.#owner, req, res, fallthrough ? AsyncResource.bind(next) : undefined);
   }
 
   /**

@@ -84,6 +84,12 @@ class Mailbox {
     return awake_ ? Clock::now() - woken_ : lag_;
   }
 
+  // How long the consumer has let its latest wake-up wait; zero once it has answered.
+  std::chrono::nanoseconds unanswered() const {
+    std::lock_guard lock(mutex_);
+    return awake_ ? Clock::now() - woken_ : std::chrono::nanoseconds(0);
+  }
+
   // Wake-ups sent so far; statistics.
   uint64_t wakeups() const {
     std::lock_guard lock(mutex_);

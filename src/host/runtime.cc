@@ -149,6 +149,8 @@ std::string Runtime::DumpStacks(std::chrono::milliseconds patience) {
 
 bool Runtime::StopBlocking(std::chrono::milliseconds timeout) {
   if (!started()) return true;
+  // Blocked for as long as this may take: a close() before has waited for it already.
+  if (loop_->unanswered() >= timeout) return false;
   struct Progress {
     std::mutex mutex;
     std::condition_variable changed;

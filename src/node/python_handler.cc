@@ -19,6 +19,7 @@ using bridge::ResponseSink;
 namespace {
 
 constexpr std::chrono::milliseconds kOrphanTimeout{5000};
+constexpr std::chrono::milliseconds kBlockedMargin{250};
 
 host::ApplicationOptions ReadOptions(Napi::Object from) {
   const auto text = [&](const char* name) { return from.Get(name).As<Napi::String>().Utf8Value(); };
@@ -132,9 +133,9 @@ void PythonHandler::Stop(const Napi::CallbackInfo& info) {
   const std::chrono::milliseconds timeout(info[1].As<Napi::Number>().Int64Value());
   application_->closing = true;
   host::Runtime& runtime = host::Runtime::Get();
-  // Half a second more than Python gets: when it is blocked, somebody else must say so.
+  // A little more than Python gets: when it is blocked, somebody else must say so.
   const uint64_t deadline =
-      runtime.deadlines().Arm(timeout + std::chrono::milliseconds(500), [sink = mailbox_, token] {
+      runtime.deadlines().Arm(timeout + kBlockedMargin, [sink = mailbox_, token] {
         Settle(*sink, token, R"({"drained":0,"cancelled":0,"timedOut":true,"lifespan":"timeout"})",
                nullptr);
       });

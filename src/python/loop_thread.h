@@ -61,6 +61,8 @@ class LoopThread {
   uint64_t wakeups() const { return mailbox_.wakeups(); }
   // How long the loop took to answer its latest wake-up, or has not answered it.
   std::chrono::nanoseconds lag() const { return mailbox_.lag(); }
+  // How long the loop has not answered anybody.
+  std::chrono::nanoseconds unanswered() const { return mailbox_.unanswered(); }
 
   // Who can tell what the loop does while it does not answer.
   Watchdog& watchdog() { return watchdog_; }
