@@ -3,6 +3,7 @@ import asyncio
 import concurrent.futures
 import importlib
 import sys
+import threading
 import traceback
 from asyncio import CancelledError, Task
 from types import CoroutineType
@@ -61,6 +62,7 @@ def run(
     if sys.version_info >= (3, 12):
         TASK_KEYWORDS["eager_start"] = True
     loop.set_exception_handler(_make_exception_handler(notice))
+    _hear_of_lost_exceptions(notice)
 
     async def main() -> None:
         loop.add_reader(fd, drain)
@@ -91,6 +93,21 @@ def _make_exception_handler(
         notice("error", exception or RuntimeError(context.get("message", "unknown error in the event loop")))
 
     return handle
+
+
+def _hear_of_lost_exceptions(notice: Callable[[str, BaseException], None]) -> None:
+    """What ends a thread, or is raised where nobody can catch it, goes to Node instead of standard error."""
+
+    def of_thread(args: "threading.ExceptHookArgs") -> None:
+        if args.exc_value is not None and not isinstance(args.exc_value, SystemExit):
+            notice("error", args.exc_value)
+
+    def unraisable(args: "sys.UnraisableHookArgs") -> None:
+        if args.exc_value is not None:
+            notice("error", args.exc_value)
+
+    threading.excepthook = of_thread
+    sys.unraisablehook = unraisable
 
 
 def submit(coroutine: Coroutine[Any, Any, Any], done: Callable[[Any, Optional[BaseException]], None]) -> None:
