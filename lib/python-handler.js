@@ -377,13 +377,17 @@ class PythonHandler extends EventEmitter {
 
   /** Only an explicit choice is binding: otherwise the Python that already runs is the one. */
   async #find() {
-    const explicit = this.#options.python ?? process.env.NODE_ASGI_PYTHON;
-    return explicit || !chosen ? findInterpreter(this.#options) : chosen;
+    return this.#isExplicit() || !chosen ? findInterpreter(this.#options) : chosen;
+  }
+
+  #isExplicit() {
+    return Boolean(this.#options.python ?? process.env.NODE_ASGI_PYTHON);
   }
 
   #load(interpreter) {
     if (this.#native) return; // handleRequestSync() was faster
-    startRuntime(interpreter, this.#options);
+    // Another handler may have started Python while this one was looking for it.
+    startRuntime(this.#isExplicit() ? interpreter : chosen ?? interpreter, this.#options);
     this.#native = this.#makeNative(false);
     this.#loaded = hub.call((token) => this.#native.load(token));
     this.#loaded.catch(() => {});

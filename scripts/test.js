@@ -4,7 +4,7 @@
  * `npm test`: sets the checkout up and runs every kind of test there is. A step that ran nothing
  * has failed. The last line is 'N passed, N failed[, N skipped]'.
  *
- *   node scripts/test.js [step ...]      only these steps: lint dev asan tsan fuzz jest core conformance python types
+ *   node scripts/test.js [step ...]      only these steps: lint dev asan tsan fuzz jest core conformance soak python types
  */
 
 const { spawnSync } = require('node:child_process');
@@ -24,6 +24,8 @@ const { buildPreset, main, root, run, setup, venvPython } = require('./setup.js'
 
 const reports = path.join(root, 'build', 'test');
 const minors = ['3.9', '3.10', '3.11', '3.12', '3.13'];
+/** `npm run soak` takes ten minutes. */
+const SOAK_SECONDS = 60;
 /** For each target; docs/fuzzing.md has the long run. */
 const FUZZ_SECONDS = 5;
 const stepTimeoutMs = 20 * 60 * 1000;
@@ -173,6 +175,10 @@ const steps = {
   jest: () => jest('jest', []),
   core,
   conformance,
+  soak: () => {
+    const problem = runTests(node, [path.join(root, 'scripts', 'soak.js'), String(SOAK_SECONDS)], { NODE_ASGI_PYTHON: venvPython });
+    return { passed: problem ? 0 : 1, failed: problem ? [problem] : [], skipped: [] };
+  },
   python: pytest,
   types,
 };

@@ -90,6 +90,20 @@ test('child_process.fork() of a program that hosts Python, from one that does', 
   expect(ended).toEqual({ code: 0, signal: null, stdout: 'child 200\nexit 0 200\n', stderr: '' });
 });
 
+test('handlers that are made at once, in folders whose Pythons differ, share the first one that starts', async () => {
+  const child = new Child(['-e', `${start}
+    const elsewhere = require('node:fs').mkdtempSync(require('node:path').join(require('node:os').tmpdir(), 'elsewhere-'));
+    require('node:fs').writeFileSync(elsewhere + '/elsewhere.py', 'from typing import Any\\nasync def app(scope, receive, send):\\n    await send({"type": "http.response.start", "status": 204})\\n    await send({"type": "http.response.body"})\\n');
+    const handlers = [open('hello'), new PythonHandler({ docroot: elsewhere, target: 'elsewhere:app', lifespan: 'off' })];
+    Promise.all(handlers.map((handler) => handler.handleRequest({ url: '/' }))).then((answers) => {
+      console.log(...answers.map((answer) => answer.status));
+      require('node:fs').rmSync(elsewhere, { recursive: true });
+    });
+  `], { env: { ...process.env, NODE_ASGI_PYTHON: undefined, VIRTUAL_ENV: undefined } });
+  expect(await child.ended(20_000)).toEqual({ code: 0, signal: null });
+  expect({ stdout: child.stdout, stderr: child.stderr }).toEqual({ stdout: '200 204\n', stderr: '' });
+});
+
 test('await using closes at the end of its block', async () => {
   const ended = await run(`
     const handler = open('lifespan_state');
