@@ -2,7 +2,7 @@
 
 import type { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import type { Http2ServerRequest, Http2ServerResponse, IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
 
 /** Options of PythonHandler. Anything else than these names and values throws `ERR_ASGI_OPTION`. */
@@ -328,7 +328,11 @@ export interface HandleInit {
   scope?: Record<string, unknown>;
 }
 
-export type Listener = (req: IncomingMessage | Http2ServerRequest, res: ServerResponse | Http2ServerResponse) => void;
+/** For the event `request` of any server of Node, and for `stream` of node:http2. */
+export interface Listener {
+  (req: IncomingMessage | Http2ServerRequest, res: ServerResponse | Http2ServerResponse): void;
+  (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number): void;
+}
 
 export type ConnectMiddleware = (req: IncomingMessage, res: ServerResponse, next: (error?: any) => void) => void;
 
@@ -422,7 +426,7 @@ export class PythonHandler extends EventEmitter implements AsyncDisposable {
   ): this;
   /** For the `upgrade` event of a node:http or node:https server. */
   upgrade(req: IncomingMessage, socket: Duplex, head: Buffer, options?: { rootPath?: string }): void;
-  /** For node:http, node:https and node:http2 servers. */
+  /** For node:http, node:https and node:http2 servers, and for node:http2's event `stream`. */
   listener(): Listener;
   /** For Express, Connect and their kin. `fallthrough`: a 404 of the app becomes a call of `next()`. */
   middleware(options?: { fallthrough?: boolean }): ConnectMiddleware;

@@ -2,6 +2,7 @@
 
 const { AsyncResource } = require('node:async_hooks');
 const { EventEmitter } = require('node:events');
+const { Http2ServerRequest, Http2ServerResponse } = require('node:http2');
 const path = require('node:path');
 const { isMainThread } = require('node:worker_threads');
 
@@ -213,10 +214,7 @@ class PythonHandler extends EventEmitter {
   attach(server, { path: prefix = '' } = {}) {
     attach(server, prefix, {
       upgrade: (req, socket, head, rootPath) => this.upgrade(req, socket, head, { rootPath }),
-      connect: (req, res, rootPath) => {
-        this.#webSockets ??= new WebSocketHost(this.#owner);
-        this.#webSockets.connect(req, res, rootPath);
-      },
+      connect: (req, res, rootPath) => this.#connect(req, res, rootPath),
     });
     return this;
   }
@@ -273,9 +271,26 @@ class PythonHandler extends EventEmitter {
     return socket;
   }
 
-  /** A listener for node:http, node:https and node:http2 servers. */
+  /** A listener for the `request` event of node:http, node:https and node:http2 servers, and for node:http2's `stream`. */
   listener() {
-    return (req, res) => serve(this.#owner, req, res);
+    return (req, res, _flags, rawHeaders) => {
+      if (isHttp2Stream(req)) this.#serveStream(req, res, rawHeaders);
+      else serve(this.#owner, req, res);
+    };
+  }
+
+  /** As Node's own compatibility layer does it. */
+  #serveStream(stream, headers, rawHeaders) {
+    const req = new Http2ServerRequest(stream, headers, undefined, rawHeaders);
+    const res = new Http2ServerResponse(stream);
+    if (req.method !== 'CONNECT') serve(this.#owner, req, res);
+    else if (headers[':protocol'] === 'websocket') this.#connect(req, res);
+    else stream.respond({ ':status': 405 }, { endStream: true });
+  }
+
+  #connect(req, res, rootPath) {
+    this.#webSockets ??= new WebSocketHost(this.#owner);
+    this.#webSockets.connect(req, res, rootPath);
   }
 
   /**
@@ -504,6 +519,9 @@ class PythonHandler extends EventEmitter {
     else console.warn(escapeControls(`${error.code}: ${error.message}`));
   }
 }
+
+/** Whether it is what the `stream` event of node:http2 brings. @param {any} value */
+const isHttp2Stream = (value) => typeof value.respond === 'function' && typeof value.pushStream === 'function';
 
 /** Text of a request must not steer the terminal that a log is read in. @param {string} text */
 function escapeControls(text) {

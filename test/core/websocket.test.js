@@ -546,11 +546,12 @@ describe('attach()', () => {
   });
 });
 
-describe('over HTTP/2 (RFC 8441)', () => {
+describe.each(['attach()', "the event 'stream'"])('over HTTP/2 (RFC 8441), by %s', (way) => {
   let session;
   beforeAll(async () => {
-    const server = http2.createServer({ settings: { enableConnectProtocol: true } }, app.handler.listener());
-    app.handler.attach(server);
+    const server = http2.createServer({ settings: { enableConnectProtocol: true } });
+    if (way === 'attach()') app.handler.attach(server.on('request', app.handler.listener()));
+    else server.on('stream', app.handler.listener());
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     session = http2.connect(`http://127.0.0.1:${server.address().port}`);

@@ -64,6 +64,32 @@ describe('h2c', () => {
   });
 });
 
+describe("the core API, by the event 'stream'", () => {
+  let session;
+  beforeAll(async () => {
+    const server = http2.createServer({ settings: { enableConnectProtocol: true } });
+    // Beside streams that are somebody else's.
+    const listener = opened.handler.listener();
+    server.on('stream', (asked, headers, flags, raw) => {
+      if (headers[':path'] === '/own') asked.respond({ ':status': 202 }, { endStream: true });
+      else listener(asked, headers, flags, raw);
+    });
+    servers.push(server);
+    session = connect(`http://127.0.0.1:${await listening(server)}`);
+  });
+
+  hostSuite(() => ({ ask: askHttp2(session), prefix: '', ...inside(opened) }), { httpVersion: '2' });
+
+  test('a server keeps the streams that it answers itself, and CONNECT is answered 405', async () => {
+    for (const [headers, status] of [[{ ':path': '/own' }, 202], [{ ':method': 'CONNECT', ':authority': 'a.test:1' }, 405]]) {
+      const asked = session.request(headers);
+      const [answer] = await once(asked, 'response');
+      expect(answer[':status']).toBe(status);
+      asked.close();
+    }
+  });
+});
+
 describe('h2 over TLS', () => {
   let session;
   beforeAll(() => { session = connect(`https://127.0.0.1:${ports.secure}`); });

@@ -59,6 +59,7 @@ function servers(): void {
   http.createServer(handler.listener());
   https.createServer({}, handler.listener());
   http2.createSecureServer({ allowHTTP1: true }, handler.listener());
+  http2.createServer().on('stream', handler.listener());
   const middleware: (req: http.IncomingMessage, res: http.ServerResponse, next: () => void) => void = handler.middleware();
   void [middleware, handler.middleware({ fallthrough: true })];
   // @ts-expect-error fallthrough is true or false
