@@ -15,6 +15,8 @@ const MAX_HEADERS = 2000;
 const MAX_HEADER_BYTES = 1 << 20;
 
 const kConnection = Symbol('node-asgi.connection');
+/** On a request whose target is not to begin with its root path: of lib/compat.js. */
+const kPlainTarget = Symbol('node-asgi.plainTarget');
 
 /** A request to hand to PythonHandler. */
 class Request {
@@ -272,7 +274,8 @@ function readRequest(request, rootPathOption) {
   const rootPath = encodeRoot(init.rootPath ?? rootPathOption ?? '');
   let connection = connectionText(init.socket);
   if (scheme === 'https') connection = connection.replace('\nhttp\n', '\nhttps\n');
-  let head = headText(method, belowRoot(target, rootPath), '1.1', connection, rootPath);
+  const path = request[kPlainTarget] === true ? target : belowRoot(target, rootPath);
+  let head = headText(method, path, '1.1', connection, rootPath);
   if (host !== undefined && !init.headers.has('host')) head += `\nhost\n${host}`;
   head += fieldsText(init.headers);
   const body = readBody(init.body);
@@ -284,4 +287,4 @@ function readRequest(request, rootPathOption) {
   return { head, source: body, scope: init.scope };
 }
 
-module.exports = { Request, readRequest, headOfIncoming, hasBody, parsedBody };
+module.exports = { Request, kPlainTarget, readRequest, headOfIncoming, hasBody, parsedBody };
