@@ -190,8 +190,7 @@ class Python {
   async handleStream(request) {
     const init = request.describe(this.docroot, true);
     if (!request.isWebSocket) return this.#handler.handleStream(init);
-    const { method, body, ...rest } = init;
-    const socket = this.#handler.webSocket(rest);
+    const socket = this.#handler.webSocket(init);
     const response = new WebSocketResponse(socket);
     await new Promise((resolve, reject) => {
       socket.addEventListener('open', resolve);
