@@ -30,7 +30,7 @@ function load() {
   const found = places.find((place) => fs.existsSync(place));
   if (!found) {
     throw create('ERR_ASGI_BINARY', `no node-asgi addon for ${platform}, Node ${process.version}; looked for:\n  ` +
-      `${places.join('\n  ')}\nBuild it with "npm run build" in a checkout, or name one in NODE_ASGI_BINARY.`);
+      `${places.join('\n  ')}\nBuild it with "npx node-asgi build" (in a checkout: "npm run build"), or name one in NODE_ASGI_BINARY.`);
   }
   try {
     return require(found);

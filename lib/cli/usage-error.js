@@ -1,0 +1,6 @@
+'use strict';
+
+/** The command line asks for what is not there. */
+class UsageError extends Error {}
+
+module.exports = { UsageError };
