@@ -39,7 +39,10 @@ bool Watchdog::Start(const GilHeld& gil) {
     }
     return Owned::Borrow(PyNone());
   });
-  return fd && answer && CallFunction(gil, "node_asgi.watchdog", "start", {fd.get(), answer.get()});
+  if (!fd || !answer || !CallFunction(gil, "node_asgi.watchdog", "start", {fd.get(), answer.get()}))
+    return false;
+  started_ = true;
+  return true;
 }
 
 void Watchdog::Ask(std::function<void(const GilHeld&)> question) {
@@ -47,6 +50,7 @@ void Watchdog::Ask(std::function<void(const GilHeld&)> question) {
 }
 
 std::string Watchdog::DumpStacks(std::chrono::milliseconds patience) {
+  if (!started_) return {};
   struct Answer {
     std::mutex mutex;
     std::condition_variable given;

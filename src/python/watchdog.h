@@ -4,6 +4,7 @@
 #ifndef NODE_ASGI_PYTHON_WATCHDOG_H_
 #define NODE_ASGI_PYTHON_WATCHDOG_H_
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <string>
@@ -24,11 +25,12 @@ class Watchdog {
   // Runs `question` on the watchdog's thread as soon as that gets the GIL.
   void Ask(std::function<void(const GilHeld&)> question);
 
-  // The stack of every Python thread. Blocks up to `patience`; when no thread lets go of the GIL
-  // for that long, the stacks are read without it, as they stand still then.
+  // The stack of every Python thread; empty before Start. Blocks up to `patience`; when no thread
+  // lets go of the GIL for that long, the stacks are read without it, as they stand still then.
   std::string DumpStacks(std::chrono::milliseconds patience);
 
  private:
+  std::atomic<bool> started_{false};
   bridge::FdWaker waker_;
   bridge::Mailbox<std::function<void(const GilHeld&)>> mailbox_;
 };

@@ -41,6 +41,20 @@ test('a console-like logger is given the message first, and has no fatal()', asy
   expect(logger.lines[4].slice(0, 2)).toEqual(['error', 'shop.orders: out of paper']);
 });
 
+test('after close() the records go to standard error again, and a reload does not lose them', async () => {
+  const logger = keeper({ pino: true });
+  const { handler } = open('logs', { logger });
+  await handler.handleRequest({ url: '/' });
+  await handler.reload();
+  await handler.handleRequest({ url: '/' });
+  await eventually(() => logger.lines.length === 12);
+  await handler.close();
+  const other = open('logs');
+  await other.handler.handleRequest({ url: '/' });
+  expect(logger.lines).toHaveLength(12);
+  expect(await other.handler.call('logs:handlers')).toEqual([]);
+});
+
 test.each([[{}], [{ info() {} }], ['console'], [null]])('%j is no logger', (logger) => {
   expect(() => open('hello', { logger })).toThrow(/option logger: expected an object with the functions debug, info, warn and error/);
 });

@@ -56,7 +56,8 @@ test('the app and the modules it imports are the new ones, however quickly they 
     await handler.reload();
     expect(await text()).toBe(answer + part);
   }
-  expect(handler.stats()).toMatchObject({ total: 4, failed: 0, inFlight: 0 });
+  await eventually(() => handler.stats().inFlight === 0);
+  expect(handler.stats()).toMatchObject({ total: 4, failed: 0 });
 });
 
 test('requests under way end with the old app, others begin with the new one, and none fails', async () => {

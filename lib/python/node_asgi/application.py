@@ -1,6 +1,7 @@
 """Starting and stopping one app: the control plane behind host/application."""
 import asyncio
 import json
+import logging
 from typing import Any, Callable, Optional, Tuple
 
 from . import importer, logs
@@ -17,14 +18,14 @@ async def start(
     `fresh`: the modules of docroot are imported anew, and are what they were when that fails. `log` gets the records
     of logging, as JSON.
     """
-    if log is not None:
-        logs.install(log)
+    handler = logs.install(log) if log is not None else None
     forgotten = importer.forget(docroot) if fresh else {}
     try:
         app = importer.load(target, docroot)
         for hidden in importer.hidden_modules(docroot):
             notice("warning", hidden)
         lifespan = Lifespan(app, mode, notice)
+        lifespan.log_handler = handler
         await lifespan.startup()
     except BaseException:
         if fresh:
@@ -61,6 +62,9 @@ async def stop(
             await drained(timeout * 0.8)
     left = max(timeout - (loop.time() - began), timeout * 0.2)
     outcome = await lifespan.shutdown(left)
+    if lifespan.log_handler is not None:
+        # Nobody is there any more to write what is logged; without a handler it goes to standard error again.
+        logging.getLogger().removeHandler(lifespan.log_handler)
     return json.dumps(
         {
             "drained": max(waiting - cancelled, 0),

@@ -1,5 +1,4 @@
 """What `npx node-asgi doctor` tells of the Python that runs."""
-import asyncio
 import sys
 from typing import Dict
 
@@ -29,5 +28,5 @@ def facts() -> Dict[str, str]:
 
         told["loop"] = f"uvloop {uvloop.__version__}"
     except ImportError:
-        told["loop"] = f"asyncio {asyncio.__name__ and sys.version.split()[0]}"
+        told["loop"] = "asyncio"
     return told

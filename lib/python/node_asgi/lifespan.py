@@ -1,5 +1,6 @@
 """The ASGI lifespan protocol of one app (asgiref lifespan.rst 2.0)."""
 import asyncio
+import logging
 import sys
 import traceback
 from typing import Any, Callable, Dict, Optional
@@ -19,6 +20,7 @@ class Lifespan:
     def __init__(self, app: Callable[..., Any], mode: str, notice: Optional[Callable[..., Any]] = None) -> None:
         self.state: Dict[str, Any] = {}
         self.supported = False
+        self.log_handler: Optional[logging.Handler] = None  # of the option `logger`; goes with the app
         self._app = app
         self._mode = mode
         self._notice = notice

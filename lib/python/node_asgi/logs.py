@@ -7,14 +7,16 @@ from typing import Any, Callable
 _STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {"message", "asctime", "taskName"}
 
 
-def install(send: Callable[[str], Any]) -> None:
+def install(send: Callable[[str], Any]) -> "NodeHandler":
     """Adds a handler to the root logger, whose level stays. send(json) may be called on any thread."""
     root = logging.getLogger()
     # One is enough for a process: a second handler, or a reload, takes the place of the one before.
     for handler in list(root.handlers):
         if isinstance(handler, NodeHandler):
             root.removeHandler(handler)
-    root.addHandler(NodeHandler(send))
+    added = NodeHandler(send)
+    root.addHandler(added)
+    return added
 
 
 class NodeHandler(logging.Handler):
