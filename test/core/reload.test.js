@@ -15,21 +15,23 @@ const folders = [];
 afterAll(() => { for (const folder of folders) fs.rmSync(folder, { recursive: true, force: true }); });
 
 const APP = (name, answer) => `
-import asyncio
+import asyncio, sys
 from ${name}_part import PART
-log = []
+log = vars(sys).setdefault("log_of_${name}", [])  # outlives the module
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":
         await receive()
-        print("startup", ${JSON.stringify(answer)}, flush=True)
+        log.append("startup " + ${JSON.stringify(answer)})
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        log.append("shutdown " + ${JSON.stringify(answer)})
         await send({"type": "lifespan.shutdown.complete"})
         return
     if scope["path"] == "/slow":
         await asyncio.sleep(0.3)
     await send({"type": "http.response.start", "status": 200})
-    await send({"type": "http.response.body", "body": (${JSON.stringify(answer)} + PART).encode()})
+    body = ",".join(log) if scope["path"] == "/log" else ${JSON.stringify(answer)} + PART
+    await send({"type": "http.response.body", "body": body.encode()})
 `;
 
 /** A project of its own, whose modules have names of their own. */
@@ -142,6 +144,8 @@ test('both lifespans run; several at once are one after the other; none after cl
   edit('two', '');
   await Promise.all([handler.reload(), handler.reload()]);
   expect(await text()).toBe('two');
+  // The new one has started before the old one is shut down, each time.
+  expect(await text('/log')).toBe('startup one,startup two,shutdown one,startup two,shutdown two');
   expect(await handler.close()).toMatchObject({ lifespan: 'complete' });
   await expect(handler.reload()).rejects.toMatchObject({ code: 'ERR_ASGI_CLOSED' });
   await eventually(() => errors.length === 0);
