@@ -384,6 +384,27 @@ describe('requests', () => {
   });
 });
 
+describe('the limits of header fields', () => {
+  const fields = (count, value = 'v') => Array.from({ length: count }, (_, number) => [`x-${number}`, value]);
+
+  test('2,000 fields are taken, 2,001 are not', async () => {
+    const { handler } = open('hello');
+    expect((await handler.handleRequest({ url: '/', headers: fields(2000) })).status).toBe(200);
+    await expect(handler.handleRequest({ url: '/', headers: fields(2001) })).rejects.toMatchObject({
+      code: 'ERR_ASGI_REQUEST', message: 'headers: expected at most 2000 fields, got 2001',
+    });
+  });
+
+  test('1 MiB is taken, more is not, and the next request works', async () => {
+    const { handler } = open('hello');
+    expect((await handler.handleRequest({ url: '/', headers: fields(10, 'v'.repeat(100_000)) })).status).toBe(200);
+    await expect(handler.handleRequest({ url: '/', headers: fields(11, 'v'.repeat(100_000)) })).rejects.toMatchObject({
+      code: 'ERR_ASGI_REQUEST', message: expect.stringMatching(/^headers: expected at most 1048576 bytes, got 11\d+$/),
+    });
+    expect((await handler.handleRequest({ url: '/' })).status).toBe(200);
+  });
+});
+
 describe('another Python', () => {
   /** Every interpreter of this machine that may be another one. */
   function interpreters() {
