@@ -16,8 +16,13 @@ afterAll(() => { for (const folder of folders) fs.rmSync(folder, { recursive: tr
 
 const APP = (name, answer) => `
 import asyncio, sys
+sys.dont_write_bytecode = False  # whatever the environment says: old compiled code is part of the test
 from ${name}_part import PART
 log = vars(sys).setdefault("log_of_${name}", [])  # outlives the module
+async def send_text(send, text):
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": text.encode()})
+
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":
         await receive()
@@ -29,9 +34,11 @@ async def app(scope, receive, send):
         return
     if scope["path"] == "/slow":
         await asyncio.sleep(0.3)
-    await send({"type": "http.response.start", "status": 200})
+    if scope["path"] == "/lazy":
+        from ${name}_part import PART as lazy
+        return await send_text(send, lazy)
     body = ",".join(log) if scope["path"] == "/log" else ${JSON.stringify(answer)} + PART
-    await send({"type": "http.response.body", "body": body.encode()})
+    await send_text(send, body)
 `;
 
 /** A project of its own, whose modules have names of their own. */
@@ -92,8 +99,10 @@ async def app(scope, receive, send):
   const { handler, name, edit, write, text } = project('before', '!');
   expect(await text()).toBe('before!');
   write(`${name}.py`, code);
+  write(`${name}_part.py`, 'PART = "of the new one"\n');
   await expect(handler.reload()).rejects.toMatchObject(error);
   expect(await text()).toBe('before!');
+  expect(await text('/lazy')).toBe('!'); // its modules are back, for what it imports later
   edit('after', '?');
   await handler.reload();
   expect(await text()).toBe('after?');
