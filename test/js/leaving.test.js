@@ -80,10 +80,10 @@ test('H-10 a client that hangs up wakes a waiting receive() within 50 ms', async
   for (let round = 0; round < 5; round += 1) {
     const socket = net.connect(app.port, '127.0.0.1', () => socket.write('GET /waits HTTP/1.1\r\nhost: x\r\n\r\n'));
     await eventually(async () => { const now = await app.state(); return now.opened - now.closed === 1; });
+    const heard = app.handler.handleRequest({ url: `/disconnect?number=${round}` });
     const left = Date.now();
     socket.destroy();
-    const { disconnects } = await eventually(async () => { const now = await app.state(); return now.opened === now.closed && now; });
-    took.push(disconnects.at(-1) - left);
+    took.push((await heard).json() - left);
   }
   // The middle one: a machine that pauses is not what is tested.
   expect(took.sort((a, b) => a - b)[2]).toBeLessThan(50);
