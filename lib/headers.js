@@ -1,6 +1,29 @@
 'use strict';
 
 /**
+ * @param {Headers | Iterable<[string, string | readonly string[]]> | Record<string, string | readonly string[]> | null} [init]
+ * @returns {string[]} a new array: name, value, name, value …
+ */
+function flatten(init) {
+  const flat = [];
+  if (init == null) return flat;
+  if (typeof init[Symbol.iterator] === 'function') {
+    for (const [name, value] of init) addTo(flat, name, value);
+  } else {
+    for (const name of Object.keys(init)) addTo(flat, name, init[name]);
+  }
+  return flat;
+}
+
+function addTo(flat, name, value) {
+  if (Array.isArray(value)) {
+    for (const one of value) flat.push(String(name), String(one));
+  } else {
+    flat.push(String(name), String(value));
+  }
+}
+
+/**
  * Header fields of a request or response: case-insensitive, in order, repeated fields kept apart.
  */
 class Headers {
@@ -11,12 +34,7 @@ class Headers {
    * @param {Headers | Iterable<[string, string]> | Record<string, string | readonly string[]> | null} [init]
    */
   constructor(init) {
-    this.#flat = [];
-    if (init == null) return;
-    const pairs = typeof init[Symbol.iterator] === 'function' ? init : Object.entries(init);
-    for (const [name, value] of pairs) {
-      for (const one of Array.isArray(value) ? value : [value]) this.add(name, one);
-    }
+    this.#flat = flatten(init);
   }
 
   /**
@@ -24,7 +42,7 @@ class Headers {
    * @param {string[]} flat name, value, name, value …
    */
   static fromFlat(flat) {
-    const headers = new Headers();
+    const headers = new Headers(null);
     headers.#flat = flat;
     return headers;
   }
@@ -139,4 +157,4 @@ class Headers {
   }
 }
 
-module.exports = { Headers };
+module.exports = { Headers, flatten };

@@ -5,12 +5,16 @@
 const { Readable } = require('node:stream');
 
 const { create } = require('./errors');
-const { Headers } = require('./headers');
+const { Headers, flatten } = require('./headers');
 const { describe } = require('./options');
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 // eslint-disable-next-line no-control-regex -- what a field must not hold
 const BAD_VALUE = /[\0\r\n]|[^\x00-\xff]/;
+/** What the target of a request line cannot carry. */
+const UNSAFE = /[^\x21-\x7e]/;
+/** As they are written in nearly every request. */
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 const MAX_HEADERS = 2000;
 const MAX_HEADER_BYTES = 1 << 20;
 
@@ -24,9 +28,7 @@ class Request {
    * @param {{method?: string, url: string, headers?: any, body?: any, socket?: any, rootPath?: string, scope?: object}} init
    */
   constructor(init) {
-    if (init === null || typeof init !== 'object') {
-      throw create('ERR_ASGI_REQUEST', `expected an object with a url, got ${describe(init)}`);
-    }
+    checkInit(init);
     this.method = init.method ?? 'GET';
     this.url = init.url;
     this.headers = init.headers instanceof Headers ? init.headers : new Headers(init.headers);
@@ -44,6 +46,12 @@ class Request {
   toJSON() {
     return { method: this.method, url: this.url, headers: this.headers.toJSON() };
   }
+}
+
+/** @param {unknown} init */
+function checkInit(init) {
+  if (init !== null && typeof init === 'object') return;
+  throw create('ERR_ASGI_REQUEST', `expected an object with a url, got ${describe(init)}`);
 }
 
 /** @param {unknown} url @returns {{target: string, host: string | undefined, scheme: string | undefined}} */
@@ -65,6 +73,7 @@ function splitUrl(url) {
 
 /** Percent-encodes what a request line cannot carry; escapes that are there already stay. @param {string} text */
 function encodeTarget(text) {
+  if (!UNSAFE.test(text)) return text;
   return text.replace(/[^\x21-\x7e]+/g, (run) => encodeURIComponent(run.toWellFormed?.() ?? run));
 }
 
@@ -209,18 +218,27 @@ function isFlatForm(form) {
   return Object.values(form).flat().every((value) => typeof value === 'string');
 }
 
-/** @param {Headers} headers @returns {string} validated fields, each with a separator before it */
-function fieldsText(headers) {
-  const flat = headers.toFlat();
-  if (flat.length === 0) return '';
+/** Names that were found to be tokens: most requests have the same. */
+const knownNames = new Set();
+const MAX_KNOWN_NAMES = 256;
+
+/** @param {string} name */
+function checkName(name) {
+  if (knownNames.has(name)) return;
+  if (!TOKEN.test(name)) {
+    throw create('ERR_ASGI_REQUEST', `headers: expected a name of token characters, got ${describe(name)}`);
+  }
+  if (knownNames.size < MAX_KNOWN_NAMES && name.length <= 64) knownNames.add(name);
+}
+
+/** @param {string[]} flat @returns {string} validated fields, each with a separator before it */
+function fieldsText(flat) {
   if (flat.length > MAX_HEADERS * 2) {
     throw create('ERR_ASGI_REQUEST', `headers: expected at most ${MAX_HEADERS} fields, got ${flat.length / 2}`);
   }
   let text = '';
   for (let i = 0; i < flat.length; i += 2) {
-    if (!TOKEN.test(flat[i])) {
-      throw create('ERR_ASGI_REQUEST', `headers: expected a name of token characters, got ${describe(flat[i])}`);
-    }
+    checkName(flat[i]);
     if (BAD_VALUE.test(flat[i + 1])) {
       throw create('ERR_ASGI_REQUEST',
         `headers: expected latin-1 without CR, LF or NUL as the value of ${flat[i]}, got ${describe(flat[i + 1])}`);
@@ -231,6 +249,22 @@ function fieldsText(headers) {
     throw create('ERR_ASGI_REQUEST', `headers: expected at most ${MAX_HEADER_BYTES} bytes, got ${text.length}`);
   }
   return text;
+}
+
+/** @param {string[]} flat @param {string} name in lower case */
+function hasField(flat, name) {
+  for (let i = 0; i < flat.length; i += 2) {
+    if (flat[i].length === name.length && flat[i].toLowerCase() === name) return true;
+  }
+  return false;
+}
+
+/** @param {unknown} given @returns {string} in upper case */
+function readMethod(given) {
+  if (METHODS.has(given)) return given;
+  const method = String(given).toUpperCase();
+  if (!TOKEN.test(method)) throw create('ERR_ASGI_REQUEST', `method: expected a token, got ${describe(given)}`);
+  return method;
 }
 
 /** @param {any} body @returns {Uint8Array | AsyncIterable<any> | undefined} */
@@ -267,24 +301,24 @@ function readRequest(request, rootPathOption) {
     const head = headOfIncoming(request, rootPathOption, body);
     return body ? { head, body } : { head, source: request };
   }
-  const init = request instanceof Request ? request : new Request(request);
-  const method = String(init.method).toUpperCase();
-  if (!TOKEN.test(method)) throw create('ERR_ASGI_REQUEST', `method: expected a token, got ${describe(init.method)}`);
-  const { target, host, scheme } = splitUrl(init.url);
-  const rootPath = encodeRoot(init.rootPath ?? rootPathOption ?? '');
-  let connection = connectionText(init.socket);
+  checkInit(request);
+  const { url, scope, socket } = request;
+  const method = readMethod(request.method ?? 'GET');
+  const { target, host, scheme } = splitUrl(url);
+  const rootPath = encodeRoot(request.rootPath ?? rootPathOption ?? '');
+  let connection = connectionText(socket);
   if (scheme === 'https') connection = connection.replace('\nhttp\n', '\nhttps\n');
   const path = request[kPlainTarget] === true ? target : belowRoot(target, rootPath);
   let head = headText(method, path, '1.1', connection, rootPath);
-  if (host !== undefined && !init.headers.has('host')) head += `\nhost\n${host}`;
-  head += fieldsText(init.headers);
-  const body = readBody(init.body);
-  if (body instanceof Uint8Array) {
-    const announced = init.headers.has('content-length') || init.headers.has('transfer-encoding');
-    if (!announced) head += `\ncontent-length\n${body.length}`;
-    return { head, body, scope: init.scope };
-  }
-  return { head, source: body, scope: init.scope };
+  const fields = request.headers instanceof Headers ? request.headers.toFlat() : flatten(request.headers);
+  if (host !== undefined && !hasField(fields, 'host')) head += `\nhost\n${host}`;
+  head += fieldsText(fields);
+  const body = readBody(request.body);
+  if (body === undefined) return { head, body, source: undefined, scope };
+  if (!(body instanceof Uint8Array)) return { head, body: undefined, source: body, scope };
+  const announced = hasField(fields, 'content-length') || hasField(fields, 'transfer-encoding');
+  if (!announced) head += `\ncontent-length\n${body.length}`;
+  return { head, body, source: undefined, scope };
 }
 
 module.exports = { Request, kPlainTarget, readRequest, headOfIncoming, hasBody, parsedBody };

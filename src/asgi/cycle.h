@@ -6,6 +6,7 @@
 #ifndef NODE_ASGI_ASGI_CYCLE_H_
 #define NODE_ASGI_ASGI_CYCLE_H_
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -53,6 +54,10 @@ class Cycle : public bridge::ExchangePeer, public python::AwaitSource, public Ap
   void Abandon(const python::GilHeld& gil);
   // Whether it goes on until somebody closes it, as a WebSocket does.
   virtual bool endless() const { return false; }
+
+  // Its host's: where it stands among the host's cycles.
+  static constexpr size_t kNowhere = SIZE_MAX;
+  size_t place = kNowhere;
 
  protected:
   Cycle(bridge::RefPtr<CycleHost> host, bridge::RefPtr<bridge::Exchange> exchange);

@@ -119,7 +119,7 @@ AwaitSource::Step HttpCycle::Send(const GilHeld& gil, Entry entry, Borrowed mess
 }
 
 bool HttpCycle::Perform(const GilHeld& gil, Borrowed message) {
-  std::string name;
+  std::string_view name;
   const MessageType type = ReadType(gil, message, &name);
   if (type == MessageType::kInvalid) return false;
   // The spec lets messages after the end be ignored (H-35).
@@ -145,14 +145,15 @@ bool HttpCycle::Perform(const GilHeld& gil, Borrowed message) {
       break;
   }
   Raise(gil, *PyExc_RuntimeError,
-        "send(): expected 'http.response.start' or 'http.response.body', got '" + name + "'");
+        "send(): expected 'http.response.start' or 'http.response.body', got '" +
+            std::string(name) + "'");
   return false;
 }
 
-bool HttpCycle::Offers(const GilHeld& gil, uint32_t ability, const std::string& message) {
+bool HttpCycle::Offers(const GilHeld& gil, uint32_t ability, std::string_view message) {
   if ((abilities_ & ability) != 0) return true;
   Raise(gil, *PyExc_RuntimeError,
-        "send(): '" + message + "' is not in scope['extensions'] of this request");
+        "send(): '" + std::string(message) + "' is not in scope['extensions'] of this request");
   return false;
 }
 
@@ -163,6 +164,8 @@ bool HttpCycle::PerformStart(const GilHeld& gil, Borrowed message) {
     return false;
   }
   ResponseStart start;
+  if (exchange() != nullptr) start.headers = std::move(exchange()->head_memory);
+  start.headers.clear();
   if (!ReadResponseStart(gil, message, &start)) return false;
   start_ = std::move(start);
   if ((abilities_ & bridge::kTrailers) == 0) start_.trailers = false;
@@ -176,12 +179,12 @@ bool HttpCycle::hides_body() const {
   return head_request_ || start_.status == 204 || start_.status == 304;
 }
 
-bool HttpCycle::MaySendBody(const GilHeld& gil, const std::string& message) {
+bool HttpCycle::MaySendBody(const GilHeld& gil, std::string_view message) {
   if (response_.may_send_body() && !trailers_owed_) return true;
   Raise(gil, *PyExc_RuntimeError,
         std::string("send(): expected '") +
             (trailers_owed_ ? "http.response.trailers" : "http.response.start") + "', got '" +
-            message + "'");
+            std::string(message) + "'");
   return false;
 }
 

@@ -4,7 +4,7 @@
 #define NODE_ASGI_ASGI_HTTP_CYCLE_H_
 
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,13 +12,14 @@
 #include "asgi/cycle.h"
 #include "asgi/extensions.h"
 #include "asgi/messages.h"
+#include "bridge/block_pool.h"
 #include "bridge/exchange.h"
 #include "bridge/flow_window.h"
 #include "bridge/request_head.h"
 
 namespace node_asgi::asgi {
 
-class HttpCycle final : public Cycle {
+class HttpCycle final : public Cycle, public bridge::Pooled<HttpCycle> {
  public:
   HttpCycle(bridge::RefPtr<CycleHost> host, bridge::RefPtr<bridge::Exchange> exchange,
             bridge::ExchangeRequest request, const bridge::RequestHead& head);
@@ -53,9 +54,9 @@ class HttpCycle final : public Cycle {
   bool PerformZeroCopySend(const python::GilHeld& gil, python::Borrowed message);
   bool PerformDebug(const python::GilHeld& gil, python::Borrowed message);
   // Raises when the host does not offer what the message needs.
-  bool Offers(const python::GilHeld& gil, uint32_t ability, const std::string& message);
+  bool Offers(const python::GilHeld& gil, uint32_t ability, std::string_view message);
   // Raises unless body parts may follow.
-  bool MaySendBody(const python::GilHeld& gil, const std::string& message);
+  bool MaySendBody(const python::GilHeld& gil, std::string_view message);
   // Counts body bytes against content-length. False with a Python error set.
   bool CountBody(const python::GilHeld& gil, uint64_t bytes, bool more_body);
   void PostChunk(std::string_view bytes);
@@ -69,7 +70,7 @@ class HttpCycle final : public Cycle {
   bool hides_body() const;
 
   Inbound inbound_;
-  std::deque<std::string> chunks_;
+  std::list<std::string> chunks_;  // a list allocates nothing while it is empty
   size_t consumed_ = 0;  // body bytes the app took that the JavaScript side has not heard of
   bool disconnect_seen_ = false;
 

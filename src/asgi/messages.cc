@@ -1,9 +1,10 @@
 #include "asgi/messages.h"
 
 #include <algorithm>
-#include <cctype>
+#include <array>
 #include <charconv>
 
+#include "bridge/exchange.h"
 #include "python/call.h"
 #include "python/error.h"
 #include "python/interned.h"
@@ -22,20 +23,24 @@ std::string TypeName(const GilHeld& gil, Borrowed object) {
 bool EqualsIgnoringCase(std::string_view text, std::string_view lower) {
   return text.size() == lower.size() &&
          std::equal(text.begin(), text.end(), lower.begin(), [](char a, char b) {
-           return std::tolower(static_cast<unsigned char>(a)) == b;
+           return (a >= 'A' && a <= 'Z' ? static_cast<char>(a + 32) : a) == b;
          });
 }
 
-// RFC 9110 section 5.6.2.
-bool IsTokenChar(unsigned char c) {
-  return std::isalnum(c) != 0 ||
-         std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) != std::string_view::npos;
-}
+// RFC 9110 section 5.6.2. A table: these are asked for each character of each header name.
+constexpr std::array<bool, 256> kTokenChars = [] {
+  std::array<bool, 256> table{};
+  for (int c = '0'; c <= '9'; ++c) table[c] = true;
+  for (int c = 'A'; c <= 'Z'; ++c) table[c] = table[c + 32] = true;
+  for (const char c : std::string_view("!#$%&'*+-.^_`|~")) table[static_cast<int>(c)] = true;
+  return table;
+}();
 
 // Checks a field, and trims its value (RFC 9110 section 5.5).
 bool CheckField(const GilHeld& gil, const char* what, std::string_view name,
                 std::string_view* value) {
-  if (name.empty() || !std::all_of(name.begin(), name.end(), IsTokenChar)) {
+  if (name.empty() ||
+      !std::all_of(name.begin(), name.end(), [](unsigned char c) { return kTokenChars[c]; })) {
     Raise(gil, *PyExc_ValueError,
           std::string(what) + ": expected a header name of token characters, got '" +
               std::string(name) + "'");
@@ -85,7 +90,7 @@ bool AddToStart(const GilHeld& gil, std::string_view name, std::string_view valu
 }
 
 // Splits what may stand for a pair into its two items, which `kept` keeps alive where needed.
-bool ReadPair(const GilHeld& gil, Borrowed pair, const std::string& what, PyObject* items[2],
+bool ReadPair(const GilHeld& gil, Borrowed pair, const char* what, PyObject* items[2],
               Owned* kept) {
   if (IsInstance(pair, PyTuple_Type) && PyTuple_Size(pair.get()) == 2) {
     items[0] = PyTuple_GetItem(pair.get(), 0);
@@ -106,7 +111,7 @@ bool ReadPair(const GilHeld& gil, Borrowed pair, const std::string& what, PyObje
       return true;
     }
   }
-  return RaiseType(gil, what + ": header", "a pair (name, value) of bytes", pair);
+  return RaiseType(gil, std::string(what) + ": header", "a pair (name, value) of bytes", pair);
 }
 
 // Calls add(name, value) for each field of an iterable of pairs, checked.
@@ -161,7 +166,7 @@ bool ReadFields(const GilHeld& gil, Borrowed headers, const char* what, std::str
   });
 }
 
-MessageType ReadType(const GilHeld& gil, Borrowed message, std::string* name) {
+MessageType ReadType(const GilHeld& gil, Borrowed message, std::string_view* name) {
   if (!IsInstance(message, PyDict_Type)) {
     RaiseType(gil, "send()", "a message of type dict", message);
     return MessageType::kInvalid;
@@ -216,6 +221,7 @@ bool ReadResponseStart(const GilHeld& gil, Borrowed message, ResponseStart* star
     return false;
   }
   start->status = static_cast<int>(number);
+  start->headers.reserve(bridge::kUsualHead);
   const Borrowed headers = PyDict_GetItemWithError(message.get(), Names().headers);
   const auto add = [&](std::string_view name, std::string_view value) {
     return AddToStart(gil, name, value, start);

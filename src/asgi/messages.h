@@ -34,7 +34,7 @@ enum class MessageType {
 };
 
 // kInvalid: a Python error is set. kUnknown: a str that this server does not know. *name holds it.
-MessageType ReadType(const python::GilHeld& gil, python::Borrowed message, std::string* name);
+MessageType ReadType(const python::GilHeld& gil, python::Borrowed message, std::string_view* name);
 
 // Raises "what: expected …, got <type>" and returns false.
 bool RaiseType(const python::GilHeld& gil, const std::string& what, const std::string& expected,

@@ -18,9 +18,6 @@ using namespace python;  // NOLINT(build/namespaces): the C API table reads as o
 
 namespace {
 
-constexpr size_t kCacheLimit = 256;
-constexpr size_t kCachedLength = 64;
-
 bool Set(Borrowed dict, PyObject* key, const Owned& value) {
   return value && PyDict_SetItem(dict.get(), key, value.get()) == 0;
 }
@@ -43,9 +40,8 @@ Owned Subprotocols(const GilHeld& gil, std::string_view headers) {
   return list;
 }
 
-// (host, port), (path, None) for a unix socket, or None.
+// (host, port), or (path, None) for a unix socket.
 Owned Address(const GilHeld& gil, std::string_view host, std::string_view port) {
-  if (host.empty()) return Owned::Borrow(PyNone());
   Owned address = Owned::Steal(PyTuple_New(2));
   Owned name = Text(gil, host);
   if (!address || !name) return Owned();
@@ -63,46 +59,64 @@ Owned Address(const GilHeld& gil, std::string_view host, std::string_view port) 
 }  // namespace
 
 bool ScopeBuilder::Prepare(const GilHeld& gil, const ScopeOptions& options, Owned state) {
-  http_ = Owned::Steal(PyDict_New());
-  websocket_ = Owned::Steal(PyDict_New());
-  asgi_ = Owned::Steal(PyDict_New());
   state_ = std::move(state);
+  http_ = Template(gil, false);
+  websocket_ = Template(gil, true);
+  asgi_ = Owned::Steal(PyDict_New());
   const Owned json = Owned::Steal(PyImport_ImportModule("json"));
   if (!http_ || !websocket_ || !asgi_ || !json) return false;
   json_loads_ = GetAttribute(gil, json, "loads");
   for (int i = 0; i < kExtensions; ++i)
     extension_names_[i] = PyUnicode_InternFromString(extension_table[i].name);
-  return json_loads_ && Set(http_, Names().type, Names().http) &&
-         Set(websocket_, Names().type, Names().websocket) &&
-         Set(asgi_, Names().version, Text(gil, "3.0")) &&
+  return json_loads_ && Set(asgi_, Names().version, Text(gil, "3.0")) &&
          Set(asgi_, Names().spec_version, Text(gil, options.spec_version));
 }
 
-PyObject* ScopeBuilder::CachedText(const GilHeld& gil, std::string_view text) {
-  const auto found = texts_.find(text);
-  if (found != texts_.end()) return found->second.get();
-  Owned made = Text(gil, text);
-  if (!made) return nullptr;
-  if (texts_.size() < kCacheLimit && text.size() <= kCachedLength) {
-    return texts_.emplace(std::string(text), std::move(made)).first->second.get();
+Owned ScopeBuilder::Template(const GilHeld&, bool websocket) const {
+  const Interned& names = Names();
+  Owned scope = Owned::Steal(PyDict_New());
+  if (!scope || !Set(scope, names.type, websocket ? names.websocket : names.http)) return Owned();
+  for (PyObject* key :
+       {names.asgi, names.http_version, websocket ? names.subprotocols : names.method, names.scheme,
+        names.path, names.raw_path, names.query_string, names.root_path, names.headers,
+        names.client, names.server, names.extensions}) {
+    if (!Set(scope, key, PyNone())) return Owned();
   }
-  scratch_ = std::move(made);
-  return scratch_.get();
+  if (state_ && !Set(scope, names.state, PyNone())) return Owned();
+  return scope;
+}
+
+template <class Make>
+PyObject* ScopeBuilder::Cache::Get(std::string_view text, Make&& make) {
+  const size_t place = std::hash<std::string_view>{}(text) % kPlaces;
+  const bool fits = text.size() <= kLongestText;
+  if (fits && places_[place].made && places_[place].text == text) return places_[place].made.get();
+  Place made{fits ? std::string(text) : std::string(), make(text)};
+  Place& kept = fits ? places_[place] : long_text_;
+  kept = std::move(made);
+  return kept.made.get();
+}
+
+PyObject* ScopeBuilder::CachedText(const GilHeld& gil, std::string_view text) {
+  return texts_.Get(text, [&gil](std::string_view made_from) { return Text(gil, made_from); });
 }
 
 PyObject* ScopeBuilder::CachedHeaderName(const GilHeld& gil, std::string_view name) {
-  std::string lowered(name);  // short names stay on the stack
-  std::transform(lowered.begin(), lowered.end(), lowered.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  const auto found = header_names_.find(std::string_view(lowered));
-  if (found != header_names_.end()) return found->second.get();
-  Owned made = BytesOf(gil, lowered);
-  if (!made) return nullptr;
-  if (header_names_.size() < kCacheLimit && lowered.size() <= kCachedLength) {
-    return header_names_.emplace(std::move(lowered), std::move(made)).first->second.get();
-  }
-  scratch_ = std::move(made);
-  return scratch_.get();
+  return header_names_.Get(name, [&gil](std::string_view given) {
+    std::string lowered(given);
+    std::transform(lowered.begin(), lowered.end(), lowered.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    return BytesOf(gil, lowered);
+  });
+}
+
+PyObject* ScopeBuilder::CachedAddress(const GilHeld& gil, std::string_view host,
+                                      std::string_view port) {
+  if (host.empty()) return PyNone();
+  // The two stand side by side in the head.
+  const std::string_view both(host.data(),
+                              static_cast<size_t>(port.data() + port.size() - host.data()));
+  return addresses_.Get(both, [&](std::string_view) { return Address(gil, host, port); });
 }
 
 Owned ScopeBuilder::Headers(const GilHeld& gil, std::string_view headers) {
@@ -153,8 +167,8 @@ Owned ScopeBuilder::Build(const GilHeld& gil, const bridge::RequestHead& head,
       Set(scope, names.path, path) && Set(scope, names.raw_path, BytesOf(gil, target.raw_path)) &&
       Set(scope, names.query_string, query) && Set(scope, names.root_path, root_path) &&
       Set(scope, names.headers, Headers(gil, head.headers)) &&
-      Set(scope, names.client, Address(gil, head.client_host, head.client_port)) &&
-      Set(scope, names.server, Address(gil, head.server_host, head.server_port)) &&
+      Set(scope, names.client, CachedAddress(gil, head.client_host, head.client_port)) &&
+      Set(scope, names.server, CachedAddress(gil, head.server_host, head.server_port)) &&
       Set(scope, names.extensions, Extensions(gil, request));
   if (!set) return Owned();
   if (state_ && !Set(scope, names.state, Owned::Steal(PyDict_Copy(state_.get())))) return Owned();

@@ -5,7 +5,7 @@
 
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <vector>
 
 #include "asgi/extensions.h"
 #include "bridge/exchange.h"
@@ -25,26 +25,42 @@ class ScopeBuilder {
   // False with a Python error set.
   bool Prepare(const python::GilHeld& gil, const ScopeOptions& options, python::Owned state);
 
-  // A fresh dict; nothing in it is shared with another request but the values inside `state`.
-  // Null with a Python error set.
+  // A fresh dict; nothing in it that can be changed is shared with another request, but the values
+  // inside `state`. Null with a Python error set.
   python::Owned Build(const python::GilHeld& gil, const bridge::RequestHead& head,
                       const bridge::ExchangeRequest& request);
 
  private:
-  // A str or bytes that many requests share, from a bounded table.
+  // The Python object that was made from a text the last time, for texts that come again and again.
+  // A text takes the place of another with the same hash, so that a client cannot make it grow.
+  class Cache {
+   public:
+    // What `make(text)` returns is kept until the next call at least. Null when it was null.
+    template <class Make>
+    PyObject* Get(std::string_view text, Make&& make);
+
+   private:
+    static constexpr size_t kPlaces = 256;
+    static constexpr size_t kLongestText = 64;
+    struct Place {
+      std::string text;
+      python::Owned made;
+    };
+    std::vector<Place> places_{kPlaces};
+    Place long_text_;
+  };
+
   PyObject* CachedText(const python::GilHeld& gil, std::string_view text);
   PyObject* CachedHeaderName(const python::GilHeld& gil, std::string_view name);
+  PyObject* CachedAddress(const python::GilHeld& gil, std::string_view host, std::string_view port);
+  // A scope with all its keys, so that a copy of it never has to grow.
+  python::Owned Template(const python::GilHeld& gil, bool websocket) const;
   python::Owned Extensions(const python::GilHeld& gil, const bridge::ExchangeRequest& request);
   python::Owned Headers(const python::GilHeld& gil, std::string_view headers);
 
-  struct Hash {
-    using is_transparent = void;
-    size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
-  };
-  using Cache = std::unordered_map<std::string, python::Owned, Hash, std::equal_to<>>;
   Cache texts_;
   Cache header_names_;
-  python::Owned scratch_;  // keeps an uncached value alive until its next use
+  Cache addresses_;
 
   python::Owned http_;  // templates of the scopes
   python::Owned websocket_;

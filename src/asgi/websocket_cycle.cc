@@ -112,7 +112,7 @@ AwaitSource::Step WebSocketCycle::Send(const GilHeld& gil, Entry entry, Borrowed
   if (entry == Entry::kFirst) {
     if (phase_ == Phase::kClosed) {
       // After the app's own close another one is harmless, and anything else an error.
-      std::string name;
+      std::string_view name;
       const MessageType type = ReadType(gil, message, &name);
       if (type == MessageType::kInvalid) return Step::kError;
       if (type != MessageType::kWebSocketClose) return SendNowhere(gil, entry, out);
@@ -126,7 +126,7 @@ AwaitSource::Step WebSocketCycle::Send(const GilHeld& gil, Entry entry, Borrowed
 }
 
 bool WebSocketCycle::Perform(const GilHeld& gil, Borrowed message) {
-  std::string name;
+  std::string_view name;
   const MessageType type = ReadType(gil, message, &name);
   switch (type) {
     case MessageType::kInvalid:
@@ -146,12 +146,12 @@ bool WebSocketCycle::Perform(const GilHeld& gil, Borrowed message) {
   }
 }
 
-bool WebSocketCycle::Unexpected(const GilHeld& gil, const std::string& name) {
+bool WebSocketCycle::Unexpected(const GilHeld& gil, std::string_view name) {
   const char* expected = "'websocket.accept', 'websocket.close' or 'websocket.http.response.start'";
   if (phase_ == Phase::kOpen) expected = "'websocket.send' or 'websocket.close'";
   if (phase_ == Phase::kDenying) expected = "'websocket.http.response.body'";
   Raise(gil, *PyExc_RuntimeError,
-        std::string("send(): expected ") + expected + ", got '" + name + "'");
+        std::string("send(): expected ") + expected + ", got '" + std::string(name) + "'");
   return false;
 }
 

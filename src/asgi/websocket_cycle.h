@@ -55,7 +55,7 @@ class WebSocketCycle final : public Cycle {
   bool SendClose(const python::GilHeld& gil, python::Borrowed message);
   bool DenyStart(const python::GilHeld& gil, python::Borrowed message);
   bool DenyBody(const python::GilHeld& gil, python::Borrowed message);
-  bool Unexpected(const python::GilHeld& gil, const std::string& name);
+  bool Unexpected(const python::GilHeld& gil, std::string_view name);
   void PostClose(int code, std::string reason);
   void BecomeClosed(const python::GilHeld& gil, int code, std::string reason);
   void CountConsumed(size_t bytes);

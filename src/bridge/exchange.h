@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "bridge/block_pool.h"
 #include "bridge/events.h"
 #include "bridge/live_count.h"
 #include "bridge/ref_counted.h"
@@ -67,6 +68,9 @@ enum Ability : uint32_t {
   kWebSocket = 256,
 };
 
+// Bytes that most response heads stay below: the memory of a request's head serves them.
+inline constexpr size_t kUsualHead = 256;
+
 struct ExchangeRequest {
   // method \n target \n http version \n scheme \n client host \n client port \n server host \n
   // server port \n root path [\n name \n value]…, latin-1. Built by lib/exchange.js, split by
@@ -79,7 +83,7 @@ struct ExchangeRequest {
   uint32_t abilities = 0;     // of enum Ability
 };
 
-class Exchange final : public RefCounted {
+class Exchange final : public RefCounted, public Pooled<Exchange> {
  public:
   // `peer` gets the first events: the application, until it has made the exchange's own peer.
   Exchange(ExchangeRequest request, std::shared_ptr<ResponseSink> sink, RefPtr<ExchangePeer> peer)
@@ -107,6 +111,10 @@ class Exchange final : public RefCounted {
   const RefPtr<ExchangePeer>& peer() const { return peer_; }
   // Events that came before the application was ready for the exchange.
   std::vector<RequestEvent> early_events;
+
+  // Python thread: the memory of the request's head, for the response's. The JavaScript thread has
+  // allocated it and will free it; freeing what another thread has allocated costs malloc a lock.
+  std::string head_memory;
 
   // Any thread: a response head, or a failure, is on its way.
   std::atomic<bool> answered{false};

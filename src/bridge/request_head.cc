@@ -1,7 +1,6 @@
 #include "bridge/request_head.h"
 
 #include <algorithm>
-#include <cctype>
 #include <cstring>
 #include <utility>
 
@@ -39,7 +38,9 @@ bool IsHost(std::string_view text) {
   constexpr std::string_view kAddressMarks = ":.";
   const auto all = [](std::string_view part, std::string_view marks) {
     return std::all_of(part.begin(), part.end(), [marks](unsigned char c) {
-      return std::isalnum(c) != 0 || marks.find(static_cast<char>(c)) != std::string_view::npos;
+      const unsigned char letter = c | 0x20;
+      return (c >= '0' && c <= '9') || (letter >= 'a' && letter <= 'z') ||
+             marks.find(static_cast<char>(c)) != std::string_view::npos;
     });
   };
   size_t end = text.find(':');

@@ -140,7 +140,8 @@ RefPtr<asgi::Cycle> Application::MakeCycle(const RefPtr<Exchange>& exchange,
 void Application::Admit(const GilHeld& gil, const RefPtr<Exchange>& exchange) {
   runtime_.loop_watch.Wake();
   bridge::ExchangeRequest request = exchange->TakeRequest();
-  const std::string text = std::move(request.head);
+  exchange->head_memory = std::move(request.head);
+  const std::string& text = exchange->head_memory;
   bridge::RequestHead head;
   if (!bridge::RequestHead::Split(text, &head)) {
     return Refuse(*exchange, {"ERR_ASGI_REQUEST", "the request's head lacks a field"});
@@ -154,17 +155,27 @@ void Application::Admit(const GilHeld& gil, const RefPtr<Exchange>& exchange) {
   const Owned app = Owned::Borrow((request.abilities & bridge::kCall) != 0 ? calls_ : app_);
   const RefPtr<asgi::Cycle> cycle = MakeCycle(exchange, std::move(request), head);
   exchange->set_peer(RefPtr<bridge::ExchangePeer>(cycle.get()));
-  cycles_.insert(cycle.get());
+  cycle->place = cycles_.size();
+  cycles_.push_back(cycle.get());
   for (RequestEvent& event : std::exchange(exchange->early_events, {}))
     cycle->On(gil, *exchange, std::move(event));
   if (cycle->Start(gil, app, std::move(scope))) return;
   const Failure failure = TakeFailure(gil, "ERR_PYTHON_EXCEPTION");
-  if (cycles_.erase(cycle.get()) > 0) Refuse(*exchange, failure);
+  if (Forget(*cycle)) Refuse(*exchange, failure);
 }
 
 void Application::OnCycleEnded(const GilHeld&, asgi::Cycle& cycle) {
-  if (cycles_.erase(&cycle) == 0) return;
-  admitted.fetch_sub(1);
+  if (Forget(cycle)) admitted.fetch_sub(1);
+}
+
+bool Application::Forget(asgi::Cycle& cycle) {
+  const size_t place = std::exchange(cycle.place, asgi::Cycle::kNowhere);
+  if (place == asgi::Cycle::kNowhere) return false;
+  cycles_[place] = cycles_.back();
+  cycles_[place]->place = place;
+  cycles_.pop_back();
+  cycle.place = asgi::Cycle::kNowhere;  // it may have been the last
+  return true;
 }
 
 void Application::Report(const std::string& level, Failure failure) {

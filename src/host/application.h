@@ -10,7 +10,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <unordered_set>
 #include <vector>
 
 #include "asgi/cycle.h"
@@ -82,6 +81,8 @@ class Application final : public asgi::CycleHost {
                                         const bridge::RequestHead& head);
   void Admit(const python::GilHeld& gil, const bridge::RefPtr<bridge::Exchange>& exchange);
   void Refuse(bridge::Exchange& exchange, bridge::Failure failure);
+  // False when it is not among them any more.
+  bool Forget(asgi::Cycle& cycle);
   std::vector<bridge::RefPtr<asgi::Cycle>> Cycles() const;
   void FinishStop(const python::GilHeld& gil, const std::string& report);
 
@@ -98,7 +99,7 @@ class Application final : public asgi::CycleHost {
   python::Owned calls_;  // node_asgi.calls.app
   python::Owned lifespan_;
   std::vector<bridge::RefPtr<bridge::Exchange>> waiting_;  // for startup
-  std::unordered_set<asgi::Cycle*> cycles_;
+  std::vector<asgi::Cycle*> cycles_;                       // each knows its place
   std::vector<std::function<void(const bridge::Failure*)>> load_callbacks_;
   std::vector<std::function<void(const python::GilHeld&, std::string)>> stop_callbacks_;
   std::unique_ptr<python::SignalGuard> signals_;

@@ -87,7 +87,7 @@ void Runtime::Refuse(python::LoopItem item) {
     std::lock_guard lock(mutex_);
     if (failure_) failure = *failure_;
   }
-  if (item.refused) item.refused(failure);
+  if (item.call) item.call->refuse(failure);
   if (!item.exchange || item.event.kind != RequestEvent::Kind::kBegin) return;
   ResponseEvent event{ResponseEvent::Kind::kFailed};
   event.failure = std::make_unique<Failure>(failure);
@@ -97,11 +97,12 @@ void Runtime::Refuse(python::LoopItem item) {
 void Runtime::Call(std::function<void(const GilHeld&)> call,
                    std::function<void(const Failure&)> refused) {
   python::LoopItem item;
-  item.call = std::move(call);
-  item.refused = refused;
+  item.call =
+      std::make_unique<python::LoopItem::Call>(python::LoopItem::Call{std::move(call), refused});
   if (!loop_->Post(std::move(item))) {
     python::LoopItem again;
-    again.refused = std::move(refused);
+    again.call = std::make_unique<python::LoopItem::Call>(
+        python::LoopItem::Call{nullptr, std::move(refused)});
     Refuse(std::move(again));
   }
 }

@@ -1,5 +1,7 @@
 #include "node/request_reader.h"
 
+#include <algorithm>
+
 namespace node_asgi::node {
 
 std::string ReadLatin1(napi_env env, napi_value value) {
@@ -7,7 +9,11 @@ std::string ReadLatin1(napi_env env, napi_value value) {
   char buffer[2048];
   size_t size = 0;
   napi_get_value_string_latin1(env, value, buffer, sizeof buffer, &size);
-  if (size < sizeof buffer - 1) return std::string(buffer, size);
+  if (size < sizeof buffer - 1) {
+    std::string text;
+    text.reserve(std::max(size, bridge::kUsualHead));
+    return text.assign(buffer, size);
+  }
   napi_get_value_string_latin1(env, value, nullptr, 0, &size);
   std::string text(size + 1, '\0');
   napi_get_value_string_latin1(env, value, text.data(), text.size(), &size);

@@ -108,7 +108,7 @@ void LoopThread::Drain(const GilHeld& gil) {
   waker_.Clear();
   const bool more = mailbox_.Drain([&](LoopItem item) {
     if (item.call) {
-      item.call(gil);
+      item.call->run(gil);
     } else {
       callbacks_.on_event(gil, std::move(item.exchange), std::move(item.event));
     }

@@ -23,11 +23,13 @@ namespace node_asgi::python {
 
 // What another thread wants done on the Python thread: an exchange's event, or a call.
 struct LoopItem {
+  struct Call {
+    std::function<void(const GilHeld&)> run;
+    std::function<void(const bridge::Failure&)> refuse;  // instead, when Python never came up
+  };
   bridge::RefPtr<bridge::Exchange> exchange{};
   bridge::RequestEvent event{};
-  std::function<void(const GilHeld&)> call{};
-  std::function<void(const bridge::Failure&)>
-      refused{};  // instead of `call`, when Python never came up
+  std::unique_ptr<Call> call{};
 };
 
 class LoopThread {

@@ -141,8 +141,9 @@ Read ReadAs(const GilHeld& gil, MessageType type, Borrowed message) {
 
 // Reads a message as http_cycle and websocket_cycle do.
 void CheckMessage(const GilHeld& gil, Owned message, Borrowed world) {
-  std::string name;
-  const MessageType type = ReadType(gil, message, &name);
+  std::string_view seen;
+  const MessageType type = ReadType(gil, message, &seen);
+  const std::string name(seen);  // reading the rest may change the message
   Owned error = TakeException(gil);
   Require((type == MessageType::kInvalid) == static_cast<bool>(error),
           "a type, or an error, not both");
