@@ -4,7 +4,7 @@
  * `npm test`: sets the checkout up and runs every kind of test there is. A step that ran nothing
  * has failed. The last line is 'N passed, N failed[, N skipped]'.
  *
- *   node scripts/test.js [step ...]      only these steps: lint dev asan tsan fuzz jest core conformance soak python types
+ *   node scripts/test.js [step ...]      only these steps: lint dev asan tsan fuzz jest core nodes conformance soak python types
  */
 
 const { spawnSync } = require('node:child_process');
@@ -14,7 +14,9 @@ const path = require('node:path');
 
 const { conformance } = require('./conformance.js');
 const { fuzz } = require('./fuzz.js');
+const { interpreters } = require('./interpreters.js');
 const { lint } = require('./lint.js');
+const { nodes } = require('./nodes.js');
 const { buildPreset, main, root, run, setup, venvPython } = require('./setup.js');
 
 /**
@@ -23,7 +25,6 @@ const { buildPreset, main, root, run, setup, venvPython } = require('./setup.js'
  */
 
 const reports = path.join(root, 'build', 'test');
-const minors = ['3.9', '3.10', '3.11', '3.12', '3.13'];
 /** `npm run soak` takes ten minutes. */
 const SOAK_SECONDS = 60;
 /** For each target; docs/fuzzing.md has the long run. */
@@ -98,9 +99,9 @@ function withEnding(result, problem) {
   return result;
 }
 
-function jest(name, args, env) {
+function jest(name, args, env, binary = node) {
   const file = reportFile(`${name}.json`);
-  const problem = runTests(node, [jestBin, '--runInBand', '--json', `--outputFile=${file}`, ...args], env);
+  const problem = runTests(binary, [jestBin, '--runInBand', '--json', `--outputFile=${file}`, ...args], env);
   return withEnding(readJest(file), problem);
 }
 
@@ -112,31 +113,17 @@ function native(preset) {
   return withEnding(readJUnit(file), problem);
 }
 
-/** One interpreter per minor version, and the system's own: {label, executable or undefined}. */
-function interpreters() {
-  const pyenv = path.join(process.env.PYENV_ROOT ?? path.join(os.homedir(), '.pyenv'), 'versions');
-  const installed = fs.existsSync(pyenv) ? fs.readdirSync(pyenv) : [];
-  const patch = (name) => Number(name.split('.')[2]);
-  const found = minors.map((minor) => {
-    const [newest] = installed
-      .filter((name) => new RegExp(`^${minor.replace('.', '\\.')}\\.\\d+$`).test(name))
-      .sort((a, b) => patch(b) - patch(a));
-    return { label: `CPython ${minor}`, executable: newest && path.join(pyenv, newest, 'bin', 'python') };
-  });
-  const system = '/usr/bin/python3';
-  return [...found, { label: `system (${system})`, executable: fs.existsSync(system) ? system : undefined }];
-}
-
-function core() {
+/** The core suite with each of the given Nodes and Pythons. @param {{label: string, node?: string, python?: string}[]} pairs */
+function coreOn(pairs) {
   const total = { passed: 0, failed: [], skipped: [] };
-  for (const { label, executable } of interpreters()) {
-    if (!executable) {
+  for (const { label, node: binary, python } of pairs) {
+    if (!binary || !python) {
       total.skipped.push(`${label}: not installed`);
       continue;
     }
-    console.log(`\ncore on ${label}: ${executable}`);
+    console.log(`\ncore on ${label}: ${binary} with ${python}`);
     const name = `core-${label.replace(/[^\w.]+/g, '-')}`;
-    const result = jest(name, ['--config', 'test/core.config.js'], { NODE_ASGI_PYTHON: executable });
+    const result = jest(name, ['--config', 'test/core.config.js'], { NODE_ASGI_PYTHON: python }, binary);
     if (result.passed + result.failed.length === 0) result.failed.push('ran no test');
     total.passed += result.passed;
     total.failed.push(...result.failed.map((test) => `${label}: ${test}`));
@@ -173,7 +160,8 @@ const steps = {
   tsan: () => native('tsan'),
   fuzz: () => fuzz(FUZZ_SECONDS),
   jest: () => jest('jest', []),
-  core,
+  core: () => coreOn(interpreters().map(({ label, executable }) => ({ label, node, python: executable }))),
+  nodes: () => coreOn(nodes().map(({ label, binary }) => ({ label, node: binary, python: venvPython }))),
   conformance,
   soak: () => {
     const problem = runTests(node, [path.join(root, 'scripts', 'soak.js'), String(SOAK_SECONDS)], { NODE_ASGI_PYTHON: venvPython });

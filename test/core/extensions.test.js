@@ -153,7 +153,8 @@ describe('http.response.trailers', () => {
   test('E-14 E-15 E-16 all of them follow the body of a client that wants them, forbidden ones left out', async () => {
     const request = requestBytes({ target: '/trailers?key=t', headers: [...wanted, ['connection', 'close']] }).toString('latin1');
     const answer = await conversation(served.port, request);
-    expect(answer).toMatch(/\r\n4\r\nthe \r\n4\r\nbody\r\n0\r\nx-one: 1\r\nx-two: 2\r\nx-one: again\r\n\r\n$/);
+    // Node 26 makes one chunk of writes that leave together.
+    expect(answer).toMatch(/\r\n(4\r\nthe \r\n4\r\nbody|8\r\nthe body)\r\n0\r\nx-one: 1\r\nx-two: 2\r\nx-one: again\r\n\r\n$/);
     expect(await seen('t')).toMatch(/^RuntimeError: .*expected 'http.response.trailers', got 'http.response.body'/);
     const h2answer = await fetchH2('/trailers', { te: 'trailers' });
     expect(h2answer.body).toBe('the body');
@@ -213,22 +214,27 @@ describe('http.response.early_hint', () => {
   });
 });
 
+async function textOf(stream) {
+  let text = '';
+  for await (const part of stream.setEncoding('utf8')) text += part;
+  return text;
+}
+
 test('E-04 E-05 E-06 http.response.push: the pushed request runs in the app', async () => {
   const stream = h2.session.request({ ':path': '/push' });
+  const parent = textOf(stream);
   const [pushed, promise] = await once(h2.session, 'stream');
   expect(promise).toMatchObject({ ':path': '/pushed?a=b', ':method': 'GET', 'x-pushed': 'yes' });
   const [[headers], body] = await Promise.all([
     once(pushed, 'push'),
-    (async () => { let text = ''; for await (const part of pushed.setEncoding('utf8')) text += part; return text; })(),
+    textOf(pushed),
   ]);
   expect(headers[':status']).toBe(200);
   const host = promise[':authority'];
   expect(JSON.parse(body)).toEqual({
     path: '/pushed', query: 'a=b', method: 'GET', headers: { host, 'x-pushed': 'yes' }, message: false, scheme: 'http',
   });
-  let parent = '';
-  for await (const part of stream.setEncoding('utf8')) parent += part;
-  expect(JSON.parse(parent)).toEqual([
+  expect(JSON.parse(await parent)).toEqual([
     expect.stringMatching(/http.response.start/), expect.stringMatching(/expected str, got bytes/),
     expect.stringMatching(/token characters, got ':authority'/),
   ]);

@@ -92,7 +92,10 @@ async def stop_process(timeout: float) -> None:
         task.cancel()
     if tasks:
         await asyncio.wait(tasks, timeout=timeout * 0.3)
-    for closing in (loop.shutdown_asyncgens(), loop.shutdown_default_executor()):
+    closings = [loop.shutdown_asyncgens()]
+    if hasattr(loop, "shutdown_default_executor"):  # not in 3.8
+        closings.append(loop.shutdown_default_executor())
+    for closing in closings:
         # What takes longer, or raises, is left alone: the process ends all the same.
         await asyncio.wait({asyncio.ensure_future(closing)}, timeout=max(0.01, (ends - loop.time()) * 0.5))
     waiter = threading.Thread(target=_join_threads, args=(threading.current_thread(),), daemon=True)
