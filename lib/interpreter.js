@@ -210,6 +210,7 @@ function* examine({ source, shown, file: place, because }, { env, timeout }) {
     throw new Refusal(`is Python ${version} (${executable}) without a shared library; looked for ` +
       `${names.join(', ')} in ${folders.join(', ')}`, libraryFix(`${major}.${minor}`));
   }
+  yield* rehearse(file, env, timeout);
   return {
     executable,
     realExecutable,
@@ -240,6 +241,23 @@ function* probe(file, env, timeout) {
   if (!answer) throw new Refusal(explainSilence(outcome, timeout));
   answers.set(key, answer);
   return answer;
+}
+
+/** Variables of the environment that decide what Python imports before its first line of code. */
+const STARTUP_VARIABLES = ['PYTHONHOME', 'PYTHONPATH', 'PYTHONPLATLIBDIR'];
+
+/**
+ * A Python that cannot start ends its process, and here that process would be Node. The probe runs isolated from the
+ * environment, so where the environment has a say, a child tries it first.
+ */
+function* rehearse(file, env, timeout) {
+  const set = STARTUP_VARIABLES.filter((name) => env[name]);
+  if (set.length === 0) return;
+  const outcome = yield { file, args: ['-c', ''], env, timeout };
+  if (outcome.exitCode === 0) return;
+  const said = /^Fatal Python error: (.*)$/m.exec(outcome.stderr)?.[1] ?? explainSilence(outcome, timeout);
+  throw new Refusal(`does not start with ${set.map((name) => `${name}=${env[name]}`).join(' and ')} in the environment ` +
+    `(${said}): unset or correct ${set.length > 1 ? 'them' : 'it'}`);
 }
 
 /** A wrapper script may print before the answer, and a sanitizer may spoil the exit code after it. */

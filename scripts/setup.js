@@ -218,7 +218,7 @@ function main(action) {
   }
 }
 
-module.exports = { SetupError, buildPreset, hashOf, main, python, root, run, setup, venvPython };
+module.exports = { SetupError, aptInstall, buildPreset, hashOf, main, missingPackages, python, root, run, setup, venvPython };
 
 if (require.main === module) {
   const presets = process.argv.slice(2).map((argument) => argument.replace(/^--/, ''));

@@ -41,7 +41,9 @@ bool Runtime::Start(const python::InterpreterConfig& config, Failure* failure) {
                                            config.program_name};
     return false;
   }
-  if (!python::LoadLibrary(config.libraries, config.version, &library_, failure)) return false;
+  if (!python::LoadLibrary(config.libraries, config.version, config.native_symbols != "shared",
+                           &library_, failure))
+    return false;
   config_ = config;
   python::LoopThread::Callbacks callbacks;
   callbacks.on_event = [](const GilHeld& gil, bridge::RefPtr<bridge::Exchange> exchange,

@@ -7,6 +7,7 @@
 R(Py_GetVersion, const char*, ())
 R(Py_IsInitialized, int, ())
 R(Py_InitializeEx, void, (int))
+R(PySys_AddAuditHook, int, (int (*)(const char*, PyObject*, void*), void*))
 O(Py_PreInitialize, PyStatus, (const PyPreConfig*))
 O(PyPreConfig_InitPythonConfig, void, (PyPreConfig*))
 O(PyStatus_Exception, int, (PyStatus))

@@ -5,6 +5,7 @@
 
 #include <climits>
 #include <cstdlib>
+#include <cstring>
 
 #include "python/call.h"
 #include "python/error.h"
@@ -92,6 +93,7 @@ def load(path):
     spec.loader.exec_module(module)
 )";
 
+// Loads the package and keeps Python's extension modules off Node's symbols.
 bool LoadPackage(const GilHeld& gil, const InterpreterConfig& config) {
   const Owned globals = Owned::Steal(PyDict_New());
   if (!globals) return false;
@@ -106,8 +108,26 @@ bool LoadPackage(const GilHeld& gil, const InterpreterConfig& config) {
   const Owned path = Text(gil, config.package_path);
   if (!load || !Call(gil, load, {path.get()})) return false;
   const Owned mode = Text(gil, config.native_symbols);
-  return static_cast<bool>(CallFunction(gil, "node_asgi.isolation", "install", {mode.get()})) &&
-         static_cast<bool>(CallFunction(gil, "node_asgi.startup", "prepare"));
+  return static_cast<bool>(CallFunction(gil, "node_asgi.isolation", "install", {mode.get()}));
+}
+
+// The package must be there before `site` is: the .pth files that site reads may import ssl, or
+// zlib, which stay bound to what they were first bound to. Nothing but an audit hook runs before.
+struct BeforeSite {
+  const InterpreterConfig& config;
+  bool loading = false;
+  bool loaded = false;
+};
+
+int OnAudit(const char* event, PyObject* arguments, void* data) {
+  auto& before = *static_cast<BeforeSite*>(data);
+  if (before.loading || std::strcmp(event, "import") != 0) return 0;
+  const GilHeld gil = GilHeld::FromPython();
+  if (TextOf(gil, PyTuple_GetItem(arguments, 0)) != "site") return 0;
+  before.loading = true;
+  before.loaded = LoadPackage(gil, before.config);
+  PyErr_Clear();  // tried again after the start, where a failure can be told
+  return 0;
 }
 
 bool IsPythonHandler(const struct sigaction& action) {
@@ -124,11 +144,16 @@ bool IsPythonHandler(const struct sigaction& action) {
 }  // namespace
 
 bool StartInterpreter(const InterpreterConfig& config, bridge::Failure* failure) {
+  // Python keeps the hook for good.
+  auto& before = *new BeforeSite{config};
+  PySys_AddAuditHook(&OnAudit, &before);
   const bool started = PyInitConfig_Create != nullptr ? StartFromInitConfig(config, failure)
                                                       : StartClassic(config, failure);
   if (!started) return false;
   const GilHeld gil = GilHeld::FromPython();
-  if (!InternNames(gil) || !LoadPackage(gil, config) || !DefineAwaitables(gil)) {
+  before.loading = true;
+  if (!InternNames(gil) || !(before.loaded || LoadPackage(gil, config)) ||
+      !CallFunction(gil, "node_asgi.startup", "prepare") || !DefineAwaitables(gil)) {
     *failure = TakeFailure(gil, "ERR_PYTHON_START");
     return false;
   }

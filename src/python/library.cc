@@ -1,9 +1,15 @@
 #include "python/library.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <climits>
 #include <cstdlib>
+#include <cstring>
+#include <string_view>
 
 #include "python/api.h"
 
@@ -51,15 +57,50 @@ const char* FillTable(void* handle) {
   return missing;
 }
 
+#ifdef RTLD_DEEPBIND
+bool Contains(const std::string& path, std::string_view text) {
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return false;
+  struct stat status {};
+  const size_t size = fstat(file, &status) == 0 ? static_cast<size_t>(status.st_size) : 0;
+  void* bytes = size > 0 ? mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file, 0) : MAP_FAILED;
+  close(file);
+  if (bytes == MAP_FAILED) return false;
+  const bool found = memmem(bytes, size, text.data(), text.size()) != nullptr;
+  munmap(bytes, size);
+  return found;
+}
+#endif
+
+// Node exports zlib's symbols. A libz that comes with libpython, as Debian's does, would call
+// Node's copies of its own functions; Pillow, which calls this libz, crashes between the two.
+// Loaded before, and preferring itself, it stays whole.
+void LoadZlibApart(const std::string& libpython) {
+#ifdef RTLD_DEEPBIND
+  // The sanitizers abort at RTLD_DEEPBIND.
+  if (dlsym(RTLD_DEFAULT, "__asan_init") != nullptr ||
+      dlsym(RTLD_DEFAULT, "__tsan_init") != nullptr)
+    return;
+  using namespace std::string_view_literals;
+  if (!Contains(libpython, "\0libz.so.1\0"sv)) return;
+  const std::string beside = libpython.substr(0, libpython.rfind('/') + 1) + "libz.so.1";
+  constexpr int kMode = RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND;
+  if (dlopen(beside.c_str(), kMode) == nullptr) dlopen("libz.so.1", kMode);
+#else
+  (void)libpython;
+#endif
+}
+
 }  // namespace
 
 const LibraryInfo& Library() { return Bound(); }
 
 bool LoadLibrary(const std::vector<std::string>& candidates, const std::string& version,
-                 LibraryInfo* info, bridge::Failure* failure) {
+                 bool isolate, LibraryInfo* info, bridge::Failure* failure) {
   std::string tried;
   for (const std::string& candidate : candidates) {
     const std::string path = RealPath(candidate);
+    if (isolate) LoadZlibApart(path);
     // RTLD_GLOBAL: extension modules resolve Python's symbols through the global scope.
     void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
     if (handle == nullptr) {

@@ -16,9 +16,10 @@ struct LibraryInfo {
 };
 
 // Tries the candidates in order and binds the first whose version is `version` ("3.11.2").
+// `isolate`: keep what comes with it off the symbols that Node exports.
 // False with a failure (ERR_PYTHON_LIBRARY) that names every candidate and why it would not do.
 bool LoadLibrary(const std::vector<std::string>& candidates, const std::string& version,
-                 LibraryInfo* info, bridge::Failure* failure);
+                 bool isolate, LibraryInfo* info, bridge::Failure* failure);
 
 // What LoadLibrary bound. Valid after it succeeded.
 const LibraryInfo& Library();

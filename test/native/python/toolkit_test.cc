@@ -19,7 +19,7 @@ TEST(Library, NamesEveryCandidateThatWouldNotDo) {
   std::ofstream(text) << "text";
   LibraryInfo info;
   bridge::Failure failure;
-  EXPECT_FALSE(LoadLibrary({"/nowhere/libpython.so", text}, "3.11.2", &info, &failure));
+  EXPECT_FALSE(LoadLibrary({"/nowhere/libpython.so", text}, "3.11.2", true, &info, &failure));
   EXPECT_EQ(failure.code, "ERR_PYTHON_LIBRARY");
   EXPECT_NE(failure.message.find("/nowhere/libpython.so"), std::string::npos) << failure.message;
   EXPECT_NE(failure.message.find(text), std::string::npos) << failure.message;
@@ -29,7 +29,7 @@ TEST(Library, RefusesAnotherVersion) {
   const InterpreterConfig found = test::FindPython();
   LibraryInfo info;
   bridge::Failure failure;
-  EXPECT_FALSE(LoadLibrary(found.libraries, "3.99.0", &info, &failure));
+  EXPECT_FALSE(LoadLibrary(found.libraries, "3.99.0", true, &info, &failure));
   EXPECT_NE(failure.message.find("expected 3.99.0"), std::string::npos) << failure.message;
 }
 
