@@ -11,9 +11,9 @@ class Child {
   stdout = '';
   stderr = '';
 
-  /** @param {string[]} args of node @param {import('node:child_process').SpawnOptions} [options] */
-  constructor(args, options = {}) {
-    this.#child = spawn(process.execPath, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
+  /** @param {string[]} args @param {import('node:child_process').SpawnOptions} [options] @param {string} [program] */
+  constructor(args, options = {}, program = process.execPath) {
+    this.#child = spawn(program, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child.stdout.setEncoding('utf8').on('data', (text) => { this.stdout += text; });
     this.#child.stderr.setEncoding('utf8').on('data', (text) => { this.stderr += text; });
     this.#exit = new Promise((resolve, reject) => {

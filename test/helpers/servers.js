@@ -24,6 +24,13 @@ async function listen(server) {
   };
 }
 
+/** @returns {Promise<number>} a port that nobody listens on, for a program that must be told one */
+async function freePort() {
+  const { port, close } = await listen(http.createServer());
+  await close();
+  return port;
+}
+
 /** Every request of a node:http server goes to the handler. @param {import('../..').PythonHandler} handler */
 function serveHttp(handler) {
   return listen(http.createServer(handler.listener()));
@@ -43,4 +50,4 @@ function serveExpress(handler, { mount, express = require('express') } = {}) {
   return listen(http.createServer(app));
 }
 
-module.exports = { listen, serveHttp, serveExpress };
+module.exports = { listen, serveHttp, serveExpress, freePort };
