@@ -21,7 +21,7 @@ const venvPython = path.join(root, '.venv', 'bin', 'python');
 const debianPackages = [
   'cmake', 'ninja-build', 'g++', 'make', 'git', 'libboost-dev|libboost1.81-dev', 'libgtest-dev',
   'python3', 'python3-dev', 'python3-venv', 'libpython3-dev', 'clang-format', 'chromium',
-  'clang', 'libclang-rt-14-dev|libclang-rt-19-dev',
+  'clang', 'libclang-rt-14-dev|libclang-rt-19-dev', 'valgrind',
 ];
 
 // Used only where PyPI cannot be reached: fewer frameworks, other versions.

@@ -4,7 +4,7 @@
  * `npm test`: sets the checkout up and runs every kind of test there is. A step that ran nothing
  * has failed. The last line is 'N passed, N failed[, N skipped]'.
  *
- *   node scripts/test.js [step ...]      only these steps: lint dev asan tsan fuzz jest core nodes conformance soak python types
+ *   node scripts/test.js [step ...]      only these steps: lint dev asan tsan fuzz instructions jest core nodes conformance soak python types
  */
 
 const { spawnSync } = require('node:child_process');
@@ -14,6 +14,7 @@ const path = require('node:path');
 
 const { conformance } = require('./conformance.js');
 const { fuzz } = require('./fuzz.js');
+const { instructions } = require('./instructions.js');
 const { interpreters } = require('./interpreters.js');
 const { lint } = require('./lint.js');
 const { nodes } = require('./nodes.js');
@@ -159,6 +160,7 @@ const steps = {
   asan: () => native('asan'),
   tsan: () => native('tsan'),
   fuzz: () => fuzz(FUZZ_SECONDS),
+  instructions,
   jest: () => jest('jest', []),
   core: () => coreOn(interpreters().map(({ label, executable }) => ({ label, node, python: executable }))),
   nodes: () => coreOn(nodes().map(({ label, binary }) => ({ label, node: binary, python: venvPython }))),
