@@ -80,6 +80,10 @@ const table = {
   perMessageDeflate: [flag, false],
   logger: [logger, undefined],
   testing: [flag, false],
+  spin: [(name, value) => {
+    if (!Number.isSafeInteger(value) || value < 0 || value > 1000) throw bad(name, 'microseconds from 0 to 1000', value);
+    return value;
+  }, 0],
   nativeSymbols: [oneOf('auto', 'isolated', 'shared'), 'auto'],
   specVersion: [oneOf('2.5', '2.3'), '2.5'],
 };

@@ -16,7 +16,8 @@ async function run(handler, count) {
 }
 
 (async () => {
-  const handler = new PythonHandler({ docroot: __dirname, target: 'hello:app' });
+  const spin = Number(process.argv[4] ?? 0);
+  const handler = new PythonHandler({ docroot: __dirname, target: 'hello:app', spin });
   await handler.ready();
   await run(handler, 20_000);
   const cpu = process.cpuUsage();

@@ -19,19 +19,21 @@ JsMailbox::Js::Js(Napi::Env in, Napi::Function function)
       writer(in) {}
 
 JsMailbox::JsMailbox(Napi::Env env, Napi::Function on_batch)
-    : js_(std::make_shared<Js>(env, on_batch)), async_(new uv_async_t), mailbox_(*this) {
+    : js_(std::make_shared<Js>(env, on_batch)), handles_(new Handles), mailbox_(*this) {
   python::MarkJsThread();
   uv_loop_t* loop = nullptr;
   napi_get_uv_event_loop(env, &loop);
-  uv_async_init(loop, async_,
+  uv_async_init(loop, &handles_->async,
                 [](uv_async_t* handle) { static_cast<JsMailbox*>(handle->data)->OnWake(); });
-  async_->data = this;
+  uv_prepare_init(loop, &handles_->prepare);
+  uv_unref(reinterpret_cast<uv_handle_t*>(&handles_->prepare));
+  handles_->async.data = handles_->prepare.data = this;
   Unref();
   // Asynchronous, because an environment may only end once the handle's close callback has run.
   napi_add_async_cleanup_hook(
       env,
       [](napi_async_cleanup_hook_handle, void* self) { static_cast<JsMailbox*>(self)->Close(); },
-      this, &cleanup_);
+      this, &handles_->cleanup);
 }
 
 void JsMailbox::Close() {
@@ -41,11 +43,33 @@ void JsMailbox::Close() {
   for (uint32_t slot = 0; slot < slots_.size(); ++slot)
     Deliver(slot, {RequestEvent::Kind::kDisconnect});
   js_.reset();
-  async_->data = cleanup_;
-  uv_close(reinterpret_cast<uv_handle_t*>(async_), [](uv_handle_t* handle) {
-    napi_remove_async_cleanup_hook(static_cast<napi_async_cleanup_hook_handle>(handle->data));
-    delete reinterpret_cast<uv_async_t*>(handle);
+  const auto closed = [](uv_handle_t* handle) {
+    auto* const handles = static_cast<Handles*>(handle->data);
+    if (--handles->open > 0) return;
+    napi_remove_async_cleanup_hook(handles->cleanup);
+    delete handles;
+  };
+  handles_->async.data = handles_->prepare.data = handles_;
+  uv_close(reinterpret_cast<uv_handle_t*>(&handles_->async), closed);
+  uv_close(reinterpret_cast<uv_handle_t*>(&handles_->prepare), closed);
+}
+
+void JsMailbox::SetSpin(std::chrono::microseconds longest) {
+  if (!js_ || longest <= spin_) return;
+  spin_ = longest;
+  uv_prepare_start(&handles_->prepare, [](uv_prepare_t* handle) {
+    static_cast<JsMailbox*>(handle->data)->OnPrepare();
   });
+}
+
+void JsMailbox::OnPrepare() {
+  // What else the loop has to do waits meanwhile.
+  constexpr std::chrono::milliseconds kLongestTurn{1};
+  const auto ends = std::chrono::steady_clock::now() + kLongestTurn;
+  while (js_ && slots_.size() > free_.size() && mailbox_.Spin(spin_)) {
+    OnWake();
+    if (std::chrono::steady_clock::now() >= ends) break;
+  }
 }
 
 void JsMailbox::Post(bridge::ResponseEvent event, Urgency urgency) {
@@ -136,7 +160,7 @@ Napi::Function MailboxWrap::Define(Napi::Env env) {
        InstanceMethod("credit", &MailboxWrap::Credit),
        InstanceMethod("disconnect", &MailboxWrap::Disconnect),
        InstanceMethod("ref", &MailboxWrap::Ref), InstanceMethod("unref", &MailboxWrap::Unref),
-       InstanceMethod("close", &MailboxWrap::Close),
+       InstanceMethod("close", &MailboxWrap::Close), InstanceMethod("spin", &MailboxWrap::Spin),
        InstanceMethod("wakeups", &MailboxWrap::Wakeups)});
 }
 
@@ -172,6 +196,12 @@ void MailboxWrap::Disconnect(const Napi::CallbackInfo& info) {
   if (info[1].IsNumber()) event.amount = info[1].As<Napi::Number>().Uint32Value();
   if (info[2].IsString()) event.bytes = info[2].As<Napi::String>().Utf8Value();
   mailbox_->Deliver(info[0].As<Napi::Number>().Uint32Value(), std::move(event));
+}
+
+void MailboxWrap::Spin(const Napi::CallbackInfo& info) {
+  const std::chrono::microseconds longest(info[0].As<Napi::Number>().Int64Value());
+  mailbox_->SetSpin(longest);
+  host::Runtime::Get().loop().SetSpin(longest);
 }
 
 Napi::Value MailboxWrap::Wakeups(const Napi::CallbackInfo& info) {

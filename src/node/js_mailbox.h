@@ -26,7 +26,7 @@ class JsMailbox final : public bridge::ResponseSink, public bridge::Waker {
 
   void Post(bridge::ResponseEvent event, Urgency urgency) override;
   void Flush() override { mailbox_.Flush(); }
-  void Wake() noexcept override { uv_async_send(async_); }
+  void Wake() noexcept override { uv_async_send(&handles_->async); }
 
   // Gives the exchange a slot number.
   uint32_t Add(const bridge::RefPtr<bridge::Exchange>& exchange);
@@ -34,14 +34,19 @@ class JsMailbox final : public bridge::ResponseSink, public bridge::Waker {
   void Deliver(uint32_t slot, bridge::RequestEvent event);
 
   // Whether the environment's loop stays alive for this mailbox.
-  void Ref() { uv_ref(reinterpret_cast<uv_handle_t*>(async_)); }
-  void Unref() { uv_unref(reinterpret_cast<uv_handle_t*>(async_)); }
+  void Ref() { uv_ref(reinterpret_cast<uv_handle_t*>(&handles_->async)); }
+  void Unref() { uv_unref(reinterpret_cast<uv_handle_t*>(&handles_->async)); }
+
+  // How long the environment looks for responses before it sleeps, while there are requests in
+  // flight; zero, the default: not at all.
+  void SetSpin(std::chrono::microseconds longest);
 
   void Close();
   uint64_t wakeups() const { return mailbox_.wakeups(); }
 
  private:
   void OnWake();
+  void OnPrepare();
   void Release(uint32_t slot);
 
   // What belongs to the environment; gone once the mailbox is closed, because the last reference to
@@ -57,8 +62,15 @@ class JsMailbox final : public bridge::ResponseSink, public bridge::Waker {
   void CallBatch(Js& js);
 
   std::shared_ptr<Js> js_;
-  uv_async_t* async_;  // freed by its close callback
-  napi_async_cleanup_hook_handle cleanup_ = nullptr;
+  // Freed by the last close callback of the two.
+  struct Handles {
+    uv_async_t async;
+    uv_prepare_t prepare;  // runs before the loop polls; started only to spin
+    napi_async_cleanup_hook_handle cleanup;
+    int open = 2;
+  };
+  Handles* handles_;
+  std::chrono::microseconds spin_{0};
   bridge::Mailbox<bridge::ResponseEvent> mailbox_;
 
   std::vector<bridge::RefPtr<bridge::Exchange>> slots_;
@@ -70,7 +82,7 @@ class JsMailbox final : public bridge::ResponseSink, public bridge::Waker {
 
 // The JavaScript class `Mailbox`: new Mailbox(onBatch), body(slot, bytes), end(slot),
 // message(slot, bytes, isBinary), credit(slot, bytes), disconnect(slot, code, reason), ref, unref,
-// close, wakeups.
+// close, spin(microseconds), wakeups.
 class MailboxWrap final : public Napi::ObjectWrap<MailboxWrap> {
  public:
   static Napi::Function Define(Napi::Env env);
@@ -88,6 +100,7 @@ class MailboxWrap final : public Napi::ObjectWrap<MailboxWrap> {
   void Ref(const Napi::CallbackInfo&) { mailbox_->Ref(); }
   void Unref(const Napi::CallbackInfo&) { mailbox_->Unref(); }
   void Close(const Napi::CallbackInfo&) { mailbox_->Close(); }
+  void Spin(const Napi::CallbackInfo& info);
   Napi::Value Wakeups(const Napi::CallbackInfo& info);
 
   std::shared_ptr<JsMailbox> mailbox_;

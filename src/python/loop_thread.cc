@@ -88,7 +88,12 @@ void LoopThread::Run() {
 
 bool LoopThread::Prepare(const GilHeld& gil, Owned* run) {
   drain_function_ = MakeFunction(gil, [this](const GilHeld& held, Borrowed) {
+    waker_.Clear();
     Drain(held);
+    return None();
+  });
+  spin_function_ = MakeFunction(gil, [this](const GilHeld& held, Borrowed) {
+    Spin(held);
     return None();
   });
   flush_function_ = MakeFunction(gil, [this](const GilHeld&, Borrowed) {
@@ -105,7 +110,6 @@ bool LoopThread::Prepare(const GilHeld& gil, Owned* run) {
 }
 
 void LoopThread::Drain(const GilHeld& gil) {
-  waker_.Clear();
   const bool more = mailbox_.Drain([&](LoopItem item) {
     if (item.call) {
       item.call->run(gil);
@@ -115,6 +119,19 @@ void LoopThread::Drain(const GilHeld& gil) {
   });
   if (more && !Call(gil, call_soon_, {drain_function_.get()}))
     PyErr_WriteUnraisable(call_soon_.get());
+  // After the first steps of the tasks that were made just now, which call_soon() has queued
+  // before.
+  if (more || spin_ <= 0 || spin_scheduled_) return;
+  spin_scheduled_ = static_cast<bool>(Call(gil, call_soon_, {spin_function_.get()}));
+  if (!spin_scheduled_) PyErr_WriteUnraisable(call_soon_.get());
+}
+
+void LoopThread::Spin(const GilHeld& gil) {
+  spin_scheduled_ = false;
+  PyThreadState* const state = PyEval_SaveThread();
+  const bool found = mailbox_.Spin(std::chrono::microseconds(spin_));
+  PyEval_RestoreThread(state);
+  if (found) Drain(gil);
 }
 
 Owned LoopThread::CreateFuture(const GilHeld& gil) { return Call(gil, create_future_); }

@@ -4,6 +4,7 @@
 #ifndef NODE_ASGI_PYTHON_LOOP_THREAD_H_
 #define NODE_ASGI_PYTHON_LOOP_THREAD_H_
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -66,6 +67,9 @@ class LoopThread {
   // How long the loop has not answered anybody.
   std::chrono::nanoseconds unanswered() const { return mailbox_.unanswered(); }
 
+  // How long the loop looks for work before it sleeps; zero, the default, not at all. Any thread.
+  void SetSpin(std::chrono::microseconds longest) { spin_ = longest.count(); }
+
   // Who can tell what the loop does while it does not answer.
   Watchdog& watchdog() { return watchdog_; }
 
@@ -100,12 +104,15 @@ class LoopThread {
   void Run();
   bool Prepare(const GilHeld& gil, Owned* run);
   void Drain(const GilHeld& gil);
+  void Spin(const GilHeld& gil);
   void FlushNow();
 
   const InterpreterConfig config_;
   const Callbacks callbacks_;
   bridge::FdWaker waker_;
   bridge::Mailbox<LoopItem> mailbox_;
+
+  std::atomic<int64_t> spin_{0};  // microseconds
 
   Watchdog watchdog_;
 
@@ -127,6 +134,8 @@ class LoopThread {
   Owned task_keywords_;
   Owned drain_function_;
   Owned flush_function_;
+  Owned spin_function_;
+  bool spin_scheduled_ = false;
   bool flush_scheduled_ = false;
 };
 

@@ -19,6 +19,7 @@ const all: Required<PythonHandlerOptions> = {
   cancelOnDisconnect: false,
   scope: { anything: ['that', { JSON: 'carries' }] },
   debug: false,
+  spin: 50,
   nativeSymbols: 'auto',
   specVersion: '2.5',
   maxMessageBytes: 1,

@@ -42,6 +42,48 @@ TEST(Mailbox, DrainIsCappedSoThatOtherWorkGetsItsTurn) {
   EXPECT_EQ(next, total);
 }
 
+TEST(Mailbox, ASpinningConsumerIsNotWoken) {
+  CountingWaker waker;
+  Mailbox<int> mailbox(waker);
+  std::thread producer([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    mailbox.Post(7);
+  });
+  EXPECT_TRUE(mailbox.Spin(std::chrono::seconds(10)));
+  producer.join();
+  EXPECT_EQ(waker.wakes, 0);
+  int seen = 0;
+  mailbox.Drain([&](int item) { seen = item; });
+  EXPECT_EQ(seen, 7);
+  EXPECT_FALSE(mailbox.Spin(std::chrono::microseconds(100))) << "nothing came";
+  mailbox.Post(8);
+  EXPECT_EQ(waker.wakes, 1) << "it looks no longer, so it must be woken";
+  EXPECT_TRUE(mailbox.Spin(std::chrono::seconds(10))) << "what waits already is found at once";
+}
+
+TEST(Mailbox, NothingIsLostBetweenSpinningAndSleeping) {
+  constexpr int kItems = 20000;
+  FdWaker waker;
+  Mailbox<int> mailbox(waker);
+  std::thread producer([&] {
+    for (int i = 0; i < kItems; ++i) {
+      mailbox.Post(i);
+      if (i % 64 == 0) std::this_thread::sleep_for(std::chrono::microseconds(i % 7));
+    }
+  });
+  int seen = 0;
+  while (seen < kItems) {
+    if (!mailbox.Spin(std::chrono::microseconds(3))) {
+      pollfd ready{waker.fd(), POLLIN, 0};
+      ASSERT_EQ(poll(&ready, 1, 10000), 1) << "asleep with " << kItems - seen << " items to come";
+      waker.Clear();
+    }
+    while (mailbox.Drain([&](int item) { EXPECT_EQ(item, seen++); })) {
+    }
+  }
+  producer.join();
+}
+
 TEST(Mailbox, WhatIsPostedDuringADrainWakesAgain) {
   CountingWaker waker;
   Mailbox<int> mailbox(waker);
