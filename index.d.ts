@@ -41,7 +41,7 @@ export interface PythonHandlerOptions {
   debug?: boolean;
   /**
    * Microseconds, up to 1000, that both threads look for work before they sleep. Shortens the way of a request that is
-   * alone, for processor time: docs/performance.md. Of a process the largest counts. Default `0`: they sleep at once.
+   * alone, for processor time: docs/performance.md. Of several handlers the longest counts. Default `0`: they sleep at once.
    */
   spin?: number;
   /** Whether Python's extension modules keep to their own libraries instead of those inside Node. Default `'auto'`. */

@@ -271,6 +271,21 @@ function addHandler(listener) {
 /** @param {number} id */
 function removeHandler(id) {
   listeners.delete(id);
+  if (spins.delete(id)) applySpin();
 }
 
-module.exports = { mailbox, hold, release, start, leave, call, addHandler, removeHandler };
+/** How long handlers that are open want both threads to look for work: microseconds by handler. @type {Map<number, number>} */
+const spins = new Map();
+
+/** @param {number} id @param {number} microseconds */
+function spin(id, microseconds) {
+  if (microseconds === 0) return;
+  spins.set(id, microseconds);
+  applySpin();
+}
+
+function applySpin() {
+  mailbox.spin(Math.max(0, ...spins.values()));
+}
+
+module.exports = { mailbox, hold, release, start, leave, call, addHandler, removeHandler, spin };

@@ -403,7 +403,7 @@ class PythonHandler extends EventEmitter {
     if (this.#native) return; // handleRequestSync() was faster
     // Another handler may have started Python while this one was looking for it.
     startRuntime(this.#isExplicit() ? interpreter : chosen ?? interpreter, this.#options);
-    if (this.#options.spin > 0) hub.mailbox.spin(this.#options.spin);
+    hub.spin(this.#id, this.#options.spin);
     this.#native = this.#makeNative(false);
     this.#loaded = hub.call((token) => this.#native.load(token));
     this.#loaded.catch(() => {});

@@ -55,8 +55,10 @@ void JsMailbox::Close() {
 }
 
 void JsMailbox::SetSpin(std::chrono::microseconds longest) {
-  if (!js_ || longest <= spin_) return;
+  if (!js_) return;
   spin_ = longest;
+  uv_prepare_stop(&handles_->prepare);
+  if (longest.count() == 0) return;
   uv_prepare_start(&handles_->prepare, [](uv_prepare_t* handle) {
     static_cast<JsMailbox*>(handle->data)->OnPrepare();
   });
