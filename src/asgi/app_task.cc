@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "bridge/trace.h"
 #include "python/coroutine.h"
 #include "python/error.h"
 #include "python/interned.h"
@@ -99,6 +100,7 @@ PySendResult AppTaskSend(PyObject* self, PyObject* value, PyObject** result) {
     return PYGEN_ERROR;
   }
   if (!task.inner) {
+    bridge::Trace(bridge::Stage::kRuns);
     task.inner = CallApp(gil, task);
     if (!task.inner) return End(gil, task, Owned(), TakeException(gil), result);
     value = PyNone();

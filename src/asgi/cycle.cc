@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "bridge/trace.h"
 #include "python/call.h"
 #include "python/error.h"
 #include "python/function.h"
@@ -39,6 +40,7 @@ bool Cycle::Start(const GilHeld& gil, Borrowed app, Owned scope) {
   const Owned coroutine =
       MakeAppTask(gil, *this, app, std::move(scope), std::move(receive), std::move(send));
   if (!coroutine) return false;
+  bridge::Trace(bridge::Stage::kScheduled);
   Owned task = host_->loop().CreateTask(gil, coroutine);
   if (!task) return false;
   // An eager task may have ended already; OnAppEnded must not be followed by a reference to it.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "bridge/trace.h"
 #include "python/call.h"
 #include "python/error.h"
 #include "python/function.h"
@@ -348,6 +349,7 @@ void HttpCycle::FlushHead() {
 void HttpCycle::PostLast(const GilHeld& gil, ResponseEvent event) {
   // With others in flight one wake-up serves the whole batch; alone, waiting would only cost time.
   const bool alone = host().in_flight() <= 1;
+  bridge::Trace(bridge::Stage::kPosted);
   Post(std::move(event), alone ? Urgency::kNow : Urgency::kBatch);
   if (!alone && exchange() != nullptr) host().loop().FlushLater(gil, exchange()->sink());
   WakeEverybody(gil);

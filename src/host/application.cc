@@ -8,6 +8,7 @@
 
 #include "asgi/http_cycle.h"
 #include "asgi/websocket_cycle.h"
+#include "bridge/trace.h"
 #include "python/call.h"
 #include "python/error.h"
 #include "python/function.h"
@@ -138,6 +139,7 @@ RefPtr<asgi::Cycle> Application::MakeCycle(const RefPtr<Exchange>& exchange,
 }
 
 void Application::Admit(const GilHeld& gil, const RefPtr<Exchange>& exchange) {
+  bridge::Trace(bridge::Stage::kDrained);
   runtime_.loop_watch.Wake();
   bridge::ExchangeRequest request = exchange->TakeRequest();
   exchange->head_memory = std::move(request.head);

@@ -3,6 +3,8 @@
 #include <string>
 #include <utility>
 
+#include "bridge/trace.h"
+
 namespace node_asgi::host {
 
 using bridge::Exchange;
@@ -61,6 +63,7 @@ void Begin(Application& application, const RefPtr<Exchange>& exchange, Runtime::
   const int response_timeout = exchange->is_websocket ? 0 : options.response_timeout;
   exchange->response_deadline =
       ArmTimeout(application, exchange, Limit::kResponse, response_timeout);
+  bridge::Trace(bridge::Stage::kSent);
   application.runtime().Deliver(exchange, {RequestEvent::Kind::kBegin}, when);
 }
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "bridge/live_count.h"
+#include "bridge/trace.h"
 #include "host/runtime.h"
 #include "node/js_error.h"
 #include "python/gil.h"
@@ -69,6 +70,23 @@ Napi::Value LiveCounts(const Napi::CallbackInfo& info) {
   return counts;
 }
 
+// traceReport() -> {stage: microseconds a request}, or null in builds that do not trace.
+Napi::Value TraceReport(const Napi::CallbackInfo& info) {
+#ifdef NODE_ASGI_TRACE
+  Napi::Object report = Napi::Object::New(info.Env());
+  const double requests = static_cast<double>(bridge::traced.requests);
+  for (size_t stage = 0; stage < bridge::kStageNames.size(); ++stage) {
+    const double nanoseconds = static_cast<double>(bridge::traced.nanoseconds[stage]);
+    report.Set(bridge::kStageNames[stage], nanoseconds / 1000 / requests);
+  }
+  bridge::traced = {};
+  bridge::traced.last = std::chrono::steady_clock::now();
+  return report;
+#else
+  return info.Env().Null();
+#endif
+}
+
 }  // namespace
 
 void DefineRuntimeFunctions(Napi::Env env, Napi::Object exports) {
@@ -77,6 +95,7 @@ void DefineRuntimeFunctions(Napi::Env env, Napi::Object exports) {
   exports.Set("flushRuntime", Napi::Function::New(env, FlushRuntime, "flushRuntime"));
   exports.Set("runtimeInfo", Napi::Function::New(env, RuntimeInfo, "runtimeInfo"));
   exports.Set("dumpStacks", Napi::Function::New(env, DumpStacks, "dumpStacks"));
+  exports.Set("traceReport", Napi::Function::New(env, TraceReport, "traceReport"));
   exports.Set("liveCounts", Napi::Function::New(env, LiveCounts, "liveCounts"));
 }
 

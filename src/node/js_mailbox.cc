@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "bridge/trace.h"
 #include "host/dispatcher.h"
 #include "host/runtime.h"
 #include "node/request_reader.h"
@@ -112,6 +113,7 @@ void JsMailbox::OnWake() {
   const std::shared_ptr<Js> js = js_;
   if (!js) return;
   in_batch_ = true;
+  bridge::Trace(bridge::Stage::kTaken);
   // An environment that is being terminated refuses to make values: its batch is lost with it.
   try {
     const Napi::HandleScope scope(js->env);
@@ -144,6 +146,7 @@ void JsMailbox::CallBatch(Js& js) {
   napi_value arguments[3] = {nullptr, js.writer.numbers(), nullptr};
   napi_create_uint32(env, static_cast<uint32_t>(js.writer.count()), &arguments[0]);
   arguments[2] = js.writer.TakeValues(js.env);
+  bridge::Trace(bridge::Stage::kGiven);
   // napi_make_callback opens the callback scope whose end runs microtasks and process.nextTick. Not
   // through the C++ wrapper, which aborts when a terminated environment has no exception to show.
   if (napi_make_callback(env, js.context, js.receiver.Value(), js.on_batch.Value(), 3, arguments,

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "bridge/trace.h"
 #include "host/dispatcher.h"
 #include "node/environment.h"
 #include "node/js_error.h"
@@ -88,6 +89,7 @@ void PythonHandler::Load(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value PythonHandler::Start(const Napi::CallbackInfo& info) {
+  bridge::Trace(bridge::Stage::kEntered);
   host::Refusal refusal;
   const auto exchange = host::Admit(*application_, ReadRequest(info), mailbox_, &refusal);
   if (!exchange) return Napi::Number::New(info.Env(), refusal == host::Refusal::kBusy ? -1 : -2);
