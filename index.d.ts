@@ -31,7 +31,7 @@ export interface PythonHandlerOptions {
   maxConcurrency?: number;
   /** Bytes of a request body; more is answered 413; 0 is no limit. Default `0`. */
   maxBodyBytes?: number;
-  /** Bytes under way per request and direction before the sender has to wait. Default `65536`. */
+  /** Bytes under way per request and direction before the sender has to wait. Default `262144`. */
   highWaterMark?: number;
   /** Milliseconds after which the task of a client that has left is cancelled; `true` is at once. Default `false`. */
   cancelOnDisconnect?: boolean | number;

@@ -1,6 +1,6 @@
 'use strict';
 
-/** What every scenario of `npm run bench` needs: rounds in which candidates take turns, servers, and rows of figures. */
+/** What every scenario of `npm run bench` needs: rounds in which candidates take turns, servers, and a report. */
 
 const { execFileSync, spawn } = require('node:child_process');
 const fs = require('node:fs');
@@ -8,37 +8,62 @@ const net = require('node:net');
 const path = require('node:path');
 
 const short = process.argv.includes('--short');
-const ROUNDS = short ? 3 : 7;
-const REQUESTS = short ? 40_000 : 200_000;
-const LOAD_MS = short ? 1200 : 3000;
+const ROUNDS = short ? 1 : 5;
+/** How much of a full run's work a short one does. */
+const PART = short ? 0.1 : 1;
+const LOAD_MS = short ? 300 : 2000;
 
 const root = path.join(__dirname, '..');
 const driver = (name) => path.join(__dirname, 'drivers', name);
+const server = (name) => path.join(__dirname, 'servers', name);
 const venv = (name) => path.join(root, '.venv', 'bin', name);
 const python = fs.existsSync(venv('python')) ? venv('python') : '/usr/bin/python3';
 const env = { ...process.env, NODE_ASGI_PYTHON: python };
 /** What could not be measured, and why. @type {string[]} */
 const skipped = [];
+/**
+ * @typedef {{name: string, unit: string, rows: {name: string, value: number, notes: string}[], ratios: Ratio[]}} Scenario
+ * @typedef {{id: string, text: string, value: number, target: string}} Ratio
+ */
+/** @type {Scenario[]} */
+const scenarios = [];
 
 const median = (values) => values.slice().sort((a, b) => a - b)[values.length >> 1];
-const run = (command, ...args) =>
-  JSON.parse(execFileSync(command, args.map(String), { env, stdio: ['ignore', 'pipe', 'inherit'] }));
+const amount = (whole) => Math.max(1, Math.round(whole * PART));
 
-/** @param {Record<string, () => number>} candidates @returns {Record<string, number>} medians */
+/** Runs a driver and returns what it prints. @param {string} command @param {(string | number)[]} args @param {object} [more] of the environment */
+function run(command, args, more = {}) {
+  return JSON.parse(execFileSync(command, args.map(String), { env: { ...env, ...more }, stdio: ['ignore', 'pipe', 'inherit'] }));
+}
+const node = (name, ...args) => run(process.execPath, [driver(name), ...args]);
+
+/**
+ * Lets candidates take turns, so that what else the machine does hits all of them.
+ * @param {Record<string, () => Record<string, number>>} candidates
+ * @returns {Record<string, Record<string, number>>} medians of every figure
+ */
 function takeTurns(candidates) {
   const seen = Object.fromEntries(Object.keys(candidates).map((name) => [name, []]));
   for (let round = 0; round < ROUNDS; round++) {
     for (const [name, measure] of Object.entries(candidates)) seen[name].push(measure());
   }
-  return Object.fromEntries(Object.entries(seen).map(([name, values]) => [name, median(values)]));
+  return Object.fromEntries(Object.entries(seen).map(([name, rounds]) => [name,
+    Object.fromEntries(Object.keys(rounds[0]).map((figure) => [figure, median(rounds.map((round) => round[figure]))]))]));
 }
 
-function row(name, value, unit) {
-  console.log(`  ${name.padEnd(34)} ${value.toFixed(value < 100 ? 2 : 0).padStart(9)} ${unit}`);
-}
+const shown = (value) => (value < 10 ? value.toFixed(2) : value < 100 ? value.toFixed(1) : Math.round(value).toLocaleString('en'));
 
-function ratio(id, text, value, target) {
-  console.log(`  ${id}: ${text} = ${value.toFixed(2)} (target ${target})\n`);
+/**
+ * Prints a scenario and keeps it for the chart.
+ * @param {string} name @param {string} unit @param {Record<string, {value: number, notes?: string}>} rows @param {Ratio[]} [ratios]
+ */
+function report(name, unit, rows, ratios = []) {
+  console.log(`\n${name}, ${unit}`);
+  for (const [row, { value, notes = '' }] of Object.entries(rows)) {
+    console.log(`  ${row.padEnd(36)} ${shown(value).padStart(9)}   ${notes}`.trimEnd());
+  }
+  for (const { id, text, value, target } of ratios) console.log(`  ${id}: ${text} = ${shown(value)} (target ${target})`);
+  scenarios.push({ name, unit, ratios, rows: Object.entries(rows).map(([row, { value, notes = '' }]) => ({ name: row, value, notes })) });
 }
 
 /** Starts a server and answers its port. @returns {Promise<{port: number, child: import('node:child_process').ChildProcess}>} */
@@ -73,15 +98,32 @@ async function startOn(port, command, args) {
   throw new Error(`${command} ${args.join(' ')} does not listen (exit code ${child.exitCode})`);
 }
 
-/** granian does not tell the port it was given, so one is chosen for it. */
+/** For servers that do not tell the port they were given. */
 function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1');
+  const listening = net.createServer().listen(0, '127.0.0.1');
   return new Promise((resolve) => {
-    server.on('listening', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
+    listening.on('listening', () => {
+      const { port } = listening.address();
+      listening.close(() => resolve(port));
     });
   });
+}
+
+/** The process and all that it has started. @param {number} pid @returns {number[]} */
+function family(pid) {
+  const children = fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
+  return [pid, ...children.flatMap(family)];
+}
+
+/** What a server has used. @param {number} pid @returns {{cpu: number, rss: number}} microseconds, and MiB at present */
+function usage(pid) {
+  let [cpu, rss] = [0, 0];
+  for (const one of family(pid)) {
+    const fields = fs.readFileSync(`/proc/${one}/stat`, 'utf8').replace(/^.*\) /, '').split(' ');
+    cpu += (Number(fields[11]) + Number(fields[12])) * 10_000; // ticks of 10 ms
+    rss += Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${one}/status`, 'utf8'))[1]) / 1024;
+  }
+  return { cpu, rss };
 }
 
 /** @param {Record<string, {child: import('node:child_process').ChildProcess}>} servers */
@@ -93,5 +135,6 @@ function stopAll(servers) {
 }
 
 module.exports = {
-  LOAD_MS, REQUESTS, ROUNDS, driver, freePort, python, ratio, root, row, run, short, skipped, start, startOn, stopAll, takeTurns, venv,
+  LOAD_MS, ROUNDS, amount, driver, env, freePort, node, python, report, root, run, scenarios, server, short, skipped, start, startOn,
+  stopAll, takeTurns, usage, venv,
 };

@@ -2,15 +2,13 @@
 
 /** WebSockets: echo against uvicorn with `websockets`, and what sockets cost that do nothing. */
 
-const {
-  LOAD_MS, driver, freePort, python, ratio, row, run, short, skipped, start, startOn, stopAll, takeTurns,
-} = require('./harness');
+const { LOAD_MS, freePort, node, python, report, server, short, skipped, start, startOn, stopAll, takeTurns } = require('./harness');
 
 const CONNECTIONS = 32;
-const IDLE = short ? 1000 : 5000;
+const IDLE = short ? 200 : 5000;
 
 async function webSockets() {
-  const servers = { 'node-asgi': await start(process.execPath, [driver('node-asgi-websocket.js')]) };
+  const servers = { 'node-asgi': await start(process.execPath, [server('node-asgi-websocket.js')]) };
   for (const ws of ['websockets', 'websockets-sansio']) {
     try {
       const port = await freePort();
@@ -21,23 +19,21 @@ async function webSockets() {
       skipped.push(`uvicorn with ${ws}: ${error.message.trim()}`);
     }
   }
-  const measure = (depth) => takeTurns(Object.fromEntries(Object.entries(servers).map(([name, { port }]) =>
-    [name, () => run(process.execPath, driver('websocket-load.js'), port, LOAD_MS, CONNECTIONS, depth).rate])));
-  for (const [depth, what] of [[1, 'Echo round trips per second'], [32, 'Echoed messages per second, 32 under way on each']]) {
-    console.log(`${what}, ${CONNECTIONS} WebSockets`);
-    const rates = measure(depth);
-    for (const [name, rate] of Object.entries(rates)) row(name, rate, '/s');
-    const { 'node-asgi': ours, ...others } = rates;
-    const best = Math.max(...Object.values(others));
-    if (best > 0) ratio('W', 'node-asgi / the faster uvicorn', ours / best, '>= 2');
+  for (const [depth, what] of [[1, 'Echo round trips'], [32, 'Echoed messages, 32 under way on each']]) {
+    const figures = takeTurns(Object.fromEntries(Object.entries(servers).map(([name, { port }]) =>
+      [name, () => node('websocket-load.js', port, LOAD_MS, CONNECTIONS, depth)])));
+    const rows = Object.fromEntries(Object.entries(figures).map(([name, { rate }]) => [name, { value: rate }]));
+    const { 'node-asgi': ours, ...others } = figures;
+    const best = Math.max(...Object.values(others).map(({ rate }) => rate));
+    report(`${what}, ${CONNECTIONS} WebSockets`, 'per second', rows,
+      best > 0 ? [{ id: 'W', text: 'node-asgi / the faster uvicorn', value: ours.rate / best, target: '>= 2' }] : []);
   }
   stopAll(servers);
 
-  console.log(`${IDLE} idle WebSockets, pinged every 20 s`);
-  const idle = run(process.execPath, driver('websocket-idle.js'), IDLE, short ? 5000 : 40_000);
-  row('CPU', idle.cpuPercent, '% of a core');
-  row('memory per socket', idle.bytesPerSocket / 1024, 'KiB');
-  console.log('');
+  const idle = node('websocket-idle.js', IDLE, short ? 1000 : 40_000);
+  report(`${IDLE} idle WebSockets, pinged every 20 s`, '', {
+    'CPU, % of a core': { value: idle.cpuPercent }, 'memory per socket, KiB': { value: idle.bytesPerSocket / 1024 },
+  });
 }
 
 module.exports = { webSockets };

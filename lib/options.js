@@ -70,7 +70,7 @@ const table = {
   shutdownTimeout: [count, 5000],
   maxConcurrency: [count, 0],
   maxBodyBytes: [count, 0],
-  highWaterMark: [count, 65536],
+  highWaterMark: [count, 262_144],
   cancelOnDisconnect: [cancelOnDisconnect, -1],
   scope: [scope, undefined],
   debug: [flag, () => process.env.NODE_ENV === 'development'],

@@ -4,7 +4,7 @@
  * `npm test`: sets the checkout up and runs every kind of test there is. A step that ran nothing
  * has failed. The last line is 'N passed, N failed[, N skipped]'.
  *
- *   node scripts/test.js [step ...]      only these steps: lint dev asan tsan fuzz instructions jest core nodes conformance soak python types
+ *   node scripts/test.js [step ...]      only these steps: lint dev asan tsan fuzz instructions jest core nodes conformance soak bench python types
  */
 
 const { spawnSync } = require('node:child_process');
@@ -168,6 +168,11 @@ const steps = {
   soak: () => {
     const problem = runTests(node, [path.join(root, 'scripts', 'soak.js'), String(SOAK_SECONDS)], { NODE_ASGI_PYTHON: venvPython });
     return { passed: problem ? 0 : 1, failed: problem ? [problem] : [], skipped: [] };
+  },
+  bench: () => {
+    // That every scenario runs: one short round measures nothing.
+    const problem = runTests(node, [path.join(root, 'bench', 'run.js'), '--short']);
+    return { passed: problem ? 0 : 1, failed: problem ? [`bench --short: ${problem}`] : [], skipped: [] };
   },
   python: pytest,
   types,

@@ -1,6 +1,6 @@
-// The native way of a request, without Node: admitted, its scope built, an app run, its response posted and
-// taken. For instruction counts under callgrind (scripts/instructions.js). argv: requests, the folder of
-// hello.py.
+// The native way of a request, without Node: admitted, its scope built, an app run, its response
+// posted and taken. For instruction counts under callgrind (scripts/instructions.js). argv:
+// requests, the folder of hello.py.
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>

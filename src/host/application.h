@@ -28,7 +28,7 @@ struct ApplicationOptions {
   std::string docroot;
   std::string lifespan = "auto";     // 'auto', 'on', 'off'
   std::string spec_version = "2.5";  // '2.5' or '2.3'
-  size_t high_water_mark = 65536;    // bytes
+  size_t high_water_mark = 262144;   // bytes
   int cancel_on_disconnect = -1;     // milliseconds; below zero: never
   size_t max_concurrency = 0;        // 0: no cap
   int start_timeout = 0;             // milliseconds; 0: none

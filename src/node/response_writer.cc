@@ -13,8 +13,18 @@ ResponseWriter::ResponseWriter(Napi::Env env) {
   values_.reserve(kCapacity * 2);
 }
 
-Napi::Value ResponseWriter::Body(Napi::Env env, const std::string& body) {
+Napi::Value ResponseWriter::Body(Napi::Env env, std::string& body) {
   if (body.empty()) return env.Undefined();
+  if (body.size() >= kOwnedBody) {
+    auto* const kept = new std::string(std::move(body));
+    napi_value buffer = nullptr;
+    const napi_status made = napi_create_external_buffer(
+        env, kept->size(), kept->data(),
+        [](napi_env, void*, void* text) { delete static_cast<std::string*>(text); }, kept, &buffer);
+    if (made == napi_ok) return Napi::Value(env, buffer);
+    body = std::move(*kept);  // an environment that allows no such buffers
+    delete kept;
+  }
   if (body.size() > kStringBody) return Napi::Buffer<char>::Copy(env, body.data(), body.size());
   napi_value text = nullptr;
   napi_create_string_latin1(env, body.data(), body.size(), &text);

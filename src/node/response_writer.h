@@ -22,6 +22,9 @@ class ResponseWriter {
   // Bodies up to this size travel as latin-1 strings, which cost less than a Buffer and which
   // Node's http writes together with the head.
   static constexpr size_t kStringBody = 8192;
+  // From here on a body keeps its memory, which the Buffer only lends: copying it would cost more
+  // than that.
+  static constexpr size_t kOwnedBody = 32768;
 
   explicit ResponseWriter(Napi::Env env);
 
@@ -33,7 +36,7 @@ class ResponseWriter {
   Napi::Value numbers() const { return numbers_.Value(); }
 
  private:
-  Napi::Value Body(Napi::Env env, const std::string& body);
+  Napi::Value Body(Napi::Env env, std::string& body);
 
   Napi::Reference<Napi::Uint32Array> numbers_;
   uint32_t* number_data_;

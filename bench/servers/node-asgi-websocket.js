@@ -6,7 +6,7 @@ const http = require('node:http');
 
 const { PythonHandler } = require('../..');
 
-const handler = new PythonHandler({ docroot: __dirname, target: 'echo:app', lifespan: 'off' });
+const handler = new PythonHandler({ docroot: require('node:path').join(__dirname, '../drivers'), target: 'echo:app', lifespan: 'off' });
 handler.ready().then(() => {
   const server = http.createServer(handler.listener());
   handler.attach(server);
