@@ -11,7 +11,7 @@ const short = process.argv.includes('--short');
 const ROUNDS = short ? 1 : 5;
 /** How much of a full run's work a short one does. */
 const PART = short ? 0.1 : 1;
-const LOAD_MS = short ? 300 : 2000;
+const LOAD_MS = short ? 300 : 1500;
 
 const root = path.join(__dirname, '..');
 const driver = (name) => path.join(__dirname, 'drivers', name);

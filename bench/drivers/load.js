@@ -16,6 +16,9 @@ const requests = paths.map((path) => {
   return Buffer.concat([Buffer.from(`${head}host: 127.0.0.1\r\naccept: */*\r\nuser-agent: bench\r\n\r\n`), body]);
 });
 const EMPTY = Buffer.alloc(0);
+const TWO = '2'.charCodeAt(0);
+/** Of the last answer to each request, head and body. @type {number[]} */
+const lengths = [];
 
 let measuring = false;
 let running = true;
@@ -50,12 +53,16 @@ for (let i = 0; i < connections; i += 1) {
   };
   const onData = (data) => {
     received += measuring ? data.length : 0;
-    // A server may leave out a field now and then (keep-alive, date), so each head is read.
-    if (left === 0) {
+    // The driver must cost little: a whole answer of the length that the last one had is not read again. A server may
+    // leave out a field now and then (keep-alive, date); then it is.
+    if (left === 0 && first.length === 0 && data.length === lengths[which] && data[9] === TWO) {
+      // as the one before
+    } else if (left === 0) {
       first = first.length === 0 ? data : Buffer.concat([first, data]);
       const length = lengthOf(first);
       if (length === 0) return;
       left = length - first.length;
+      lengths[which] = length;
       first = EMPTY;
     } else {
       left -= data.length;

@@ -12,7 +12,8 @@ std::string ReadLatin1(napi_env env, napi_value value) {
   if (size < sizeof buffer - 1) {
     std::string text;
     text.reserve(std::max(size, bridge::kUsualHead));
-    return text.assign(buffer, size);
+    text.assign(buffer, size);
+    return text;
   }
   napi_get_value_string_latin1(env, value, nullptr, 0, &size);
   std::string text(size + 1, '\0');
