@@ -69,7 +69,7 @@ async function http() {
     const rows = {};
     const figures = takeTurns(Object.fromEntries(able.map(([name, running]) => [name, () => load(running, scenario)])));
     for (const [name, { rate, bytes, p50, p99, cpu, rss }] of Object.entries(figures)) {
-      const notes = scenario.stream ? `${rss.toFixed(0)} MiB`
+      const notes = rate === 0 ? 'no answer in the time that there was' : scenario.stream ? `${rss.toFixed(0)} MiB`
         : `p50 ${p50.toFixed(2)} ms  p99 ${p99.toFixed(2)} ms  ${cpu.toFixed(1)} us of CPU a request  ${rss.toFixed(0)} MiB`;
       rows[name] = { value: scenario.throughput ? mbps(scenario.body ? bytes * 2 : bytes) : rate, notes };
     }
