@@ -25,8 +25,9 @@ inline void StartPython() {
   const python::InterpreterConfig config = test::FindPython();
   python::LibraryInfo library;
   bridge::Failure failure;
-  const bool started = python::LoadLibrary(config.libraries, config.version, &library, &failure) &&
-                       python::StartInterpreter(config, &failure);
+  const bool started =
+      python::LoadLibrary(config.libraries, config.version, false, &library, &failure) &&
+      python::StartInterpreter(config, &failure);
   Require(started, "Python starts", failure.message);
 }
 
