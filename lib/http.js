@@ -27,6 +27,8 @@ class HttpReceiver {
   #window;
   #received = 0;
   #unpassed = 0;
+  /** Listens to `drain`, once something had to wait for it. */
+  #onDrain;
   #onClose;
   #streaming = false;
   #reading = false;
@@ -186,7 +188,7 @@ class HttpReceiver {
     const size = sizeOf(body);
     this.#owner.bytesOut += size;
     this.#credit ??= new ResponseCredit(this.#owner.options.highWaterMark);
-    const goesOn = this.#res.write(toBuffer(body));
+    const goesOn = this.#res.write(toBuffer(body)) || this.#takesMore();
     // Middleware that packs bodies keeps what it was given until it is told: nothing that an app sends waits.
     if (Object.hasOwn(this.#res, 'flush')) this.#res.flush();
     if (goesOn) {
@@ -194,14 +196,25 @@ class HttpReceiver {
       this.#unpassed = 0;
       return;
     }
-    if (this.#unpassed === 0) {
-      this.#res.once('drain', () => {
-        const bytes = this.#unpassed;
-        this.#unpassed = 0;
-        this.#credit.pass(this.slot, bytes);
-      });
+    if (!this.#onDrain) {
+      this.#onDrain = () => this.#passOn();
+      this.#res.on('drain', this.#onDrain);
     }
     this.#unpassed += size;
+  }
+
+  /**
+   * Node's own mark is less than a chunk of many apps, and each wait for `drain` costs a turn of the event loop. Middleware
+   * that has put itself before write() may keep more than the response knows.
+   */
+  #takesMore() {
+    return !Object.hasOwn(this.#res, 'write') && this.#res.writableLength < this.#owner.options.highWaterMark / 2;
+  }
+
+  #passOn() {
+    const bytes = this.#unpassed;
+    this.#unpassed = 0;
+    if (bytes > 0) this.#credit.pass(this.slot, bytes);
   }
 
   onEnd(body, trailers) {

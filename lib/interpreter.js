@@ -246,15 +246,22 @@ function* probe(file, env, timeout) {
 /** Variables of the environment that decide what Python imports before its first line of code. */
 const STARTUP_VARIABLES = ['PYTHONHOME', 'PYTHONPATH', 'PYTHONPLATLIBDIR'];
 
+/** What has started with which values. @type {Set<string>} */
+const rehearsed = new Set();
+
 /**
  * A Python that cannot start ends its process, and here that process would be Node. The probe runs isolated from the
  * environment, so where the environment has a say, a child tries it first.
  */
 function* rehearse(file, env, timeout) {
   const set = STARTUP_VARIABLES.filter((name) => env[name]);
-  if (set.length === 0) return;
+  const key = [file, ...set.map((name) => `${name}=${env[name]}`)].join('\0');
+  if (set.length === 0 || rehearsed.has(key)) return;
   const outcome = yield { file, args: ['-c', ''], env, timeout };
-  if (outcome.exitCode === 0) return;
+  if (outcome.exitCode === 0) {
+    rehearsed.add(key);
+    return;
+  }
   const said = /^Fatal Python error: (.*)$/m.exec(outcome.stderr)?.[1] ?? explainSilence(outcome, timeout);
   throw new Refusal(`does not start with ${set.map((name) => `${name}=${env[name]}`).join(' and ')} in the environment ` +
     `(${said}): unset or correct ${set.length > 1 ? 'them' : 'it'}`);

@@ -153,10 +153,28 @@ describe.each(entries)('%s', (name) => {
     });
 
     test('the environment of Node does not lead the probe astray', async () => {
-      const env = bareEnv({ PYTHONHOME: '/nonexistent', PYTHONPATH: temp, PYTHONSTARTUP: '/nonexistent' });
+      const hiding = newFolder();
+      // What the probe imports, and what no Python needs to start.
+      for (const name of ['json', 'sysconfig']) fs.writeFileSync(path.join(hiding, `${name}.py`), 'raise SystemExit(3)');
+      const env = bareEnv({ PYTHONPATH: hiding, PYTHONSTARTUP: '/nonexistent' });
       const link = path.join(newFolder(), 'never-asked-before');
       fs.symlinkSync(venv, link);
       await expect(find({ python: link, env })).resolves.toMatchObject({ prefix: link });
+    });
+
+    test('an environment with which it could not start, which would end Node, is a reason to refuse it', async () => {
+      const error = await failure({ python: venv, env: bareEnv({ PYTHONHOME: '/nonexistent' }) });
+      expect(error).toMatchObject({ code: 'ERR_PYTHON_UNUSABLE' });
+      expect(error.message).toMatch(/does not start with PYTHONHOME=\/nonexistent in the environment \(.+\): unset or correct it/);
+    });
+
+    test('that it starts in this environment is tried once', async () => {
+      const env = bareEnv({ PYTHONPATH: newFolder() });
+      const asked = path.join(newFolder(), 'asked');
+      const wrapper = writeScript(path.join(newFolder(), 'python'), `echo "$1" >> '${asked}'\nexec '${venv}/bin/python' "$@"`);
+      await find({ python: wrapper, env });
+      await find({ python: wrapper, env });
+      expect(fs.readFileSync(asked, 'utf8').trim().split('\n')).toEqual(['-I', '-c']);
     });
 
     test('a venv whose Python has gone says where its link leads', async () => {
