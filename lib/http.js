@@ -188,7 +188,7 @@ class HttpReceiver {
     const size = sizeOf(body);
     this.#owner.bytesOut += size;
     this.#credit ??= new ResponseCredit(this.#owner.options.highWaterMark);
-    const goesOn = this.#res.write(toBuffer(body)) || this.#takesMore();
+    const goesOn = this.#res.write(toBuffer(body));
     // Middleware that packs bodies keeps what it was given until it is told: nothing that an app sends waits.
     if (Object.hasOwn(this.#res, 'flush')) this.#res.flush();
     if (goesOn) {
@@ -201,14 +201,6 @@ class HttpReceiver {
       this.#res.on('drain', this.#onDrain);
     }
     this.#unpassed += size;
-  }
-
-  /**
-   * Node's own mark is less than a chunk of many apps, and each wait for `drain` costs a turn of the event loop. Middleware
-   * that has put itself before write() may keep more than the response knows.
-   */
-  #takesMore() {
-    return !Object.hasOwn(this.#res, 'write') && this.#res.writableLength < this.#owner.options.highWaterMark / 2;
   }
 
   #passOn() {

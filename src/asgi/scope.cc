@@ -88,7 +88,7 @@ Owned ScopeBuilder::Template(const GilHeld&, bool websocket) const {
 
 template <class Make>
 PyObject* ScopeBuilder::Cache::Get(std::string_view text, Make&& make) {
-  const size_t place = std::hash<std::string_view>{}(text) % kPlaces;
+  const size_t place = std::hash<std::string_view>{}(text) % places_.size();
   const bool fits = text.size() <= kLongestText;
   if (fits && places_[place].made && places_[place].text == text) return places_[place].made.get();
   Place made{fits ? std::string(text) : std::string(), make(text)};

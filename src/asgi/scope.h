@@ -35,18 +35,19 @@ class ScopeBuilder {
   // A text takes the place of another with the same hash, so that a client cannot make it grow.
   class Cache {
    public:
+    explicit Cache(size_t places) : places_(places) {}
+
     // What `make(text)` returns is kept until the next call at least. Null when it was null.
     template <class Make>
     PyObject* Get(std::string_view text, Make&& make);
 
    private:
-    static constexpr size_t kPlaces = 256;
     static constexpr size_t kLongestText = 64;
     struct Place {
       std::string text;
       python::Owned made;
     };
-    std::vector<Place> places_{kPlaces};
+    std::vector<Place> places_;
     Place long_text_;
   };
 
@@ -58,9 +59,9 @@ class ScopeBuilder {
   python::Owned Extensions(const python::GilHeld& gil, const bridge::ExchangeRequest& request);
   python::Owned Headers(const python::GilHeld& gil, std::string_view headers);
 
-  Cache texts_;
-  Cache header_names_;
-  Cache addresses_;
+  Cache texts_{64};
+  Cache header_names_{256};
+  Cache addresses_{16};  // the server's, and those of the busiest connections
 
   python::Owned http_;  // templates of the scopes
   python::Owned websocket_;
