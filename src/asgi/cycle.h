@@ -29,8 +29,8 @@ class CycleHost : public bridge::ExchangePeer {
   virtual bool raises_after_disconnect() const = 0;
   // Milliseconds from a client's disconnect to the cancellation of its task; below zero: never.
   virtual int cancel_on_disconnect() const = 0;
-  // Requests that the application has taken in, those that still wait in the mailbox included.
-  virtual size_t in_flight() const = 0;
+  // Whether this turn of the loop has no other request to answer.
+  virtual bool alone() const = 0;
   virtual void OnCycleEnded(const python::GilHeld& gil, Cycle& cycle) = 0;
   // The request ends without a whole response.
   virtual void OnCycleFailed() = 0;

@@ -27,14 +27,15 @@ constexpr double kHeadDelaySeconds = 0.02;
 }  // namespace
 
 HttpCycle::HttpCycle(bridge::RefPtr<CycleHost> host, bridge::RefPtr<bridge::Exchange> exchange,
-                     bridge::ExchangeRequest request, const bridge::RequestHead& head)
+                     const bridge::RequestHead& head)
     : Cycle(std::move(host), std::move(exchange)),
-      inbound_(request.body_complete ? Inbound::kComplete : Inbound::kOpen),
+      inbound_(this->exchange()->request().body_complete ? Inbound::kComplete : Inbound::kOpen),
       head_request_(head.method == "HEAD"),
       hints_work_(head.http_version != "1.0"),
-      abilities_(request.abilities),
+      abilities_(this->exchange()->request().abilities),
       window_(this->host().high_water_mark()) {
-  if (!request.body.empty()) chunks_.push_back(std::move(request.body));
+  std::string& body = this->exchange()->request().body;
+  if (!body.empty()) chunks_.push_back(std::move(body));
 }
 
 void HttpCycle::On(const GilHeld& gil, bridge::Exchange&, RequestEvent event) {
@@ -165,7 +166,7 @@ bool HttpCycle::PerformStart(const GilHeld& gil, Borrowed message) {
     return false;
   }
   ResponseStart start;
-  if (exchange() != nullptr) start.headers = std::move(exchange()->head_memory);
+  if (exchange() != nullptr) start.headers = std::move(exchange()->request().head);
   start.headers.clear();
   if (!ReadResponseStart(gil, message, &start)) return false;
   start_ = std::move(start);
@@ -348,7 +349,7 @@ void HttpCycle::FlushHead() {
 
 void HttpCycle::PostLast(const GilHeld& gil, ResponseEvent event) {
   // With others in flight one wake-up serves the whole batch; alone, waiting would only cost time.
-  const bool alone = host().in_flight() <= 1;
+  const bool alone = host().alone();
   bridge::Trace(bridge::Stage::kPosted);
   Post(std::move(event), alone ? Urgency::kNow : Urgency::kBatch);
   if (!alone && exchange() != nullptr) host().loop().FlushLater(gil, exchange()->sink());

@@ -22,7 +22,7 @@ namespace node_asgi::asgi {
 class HttpCycle final : public Cycle, public bridge::Pooled<HttpCycle> {
  public:
   HttpCycle(bridge::RefPtr<CycleHost> host, bridge::RefPtr<bridge::Exchange> exchange,
-            bridge::ExchangeRequest request, const bridge::RequestHead& head);
+            const bridge::RequestHead& head);
 
   // Another thread's events (ExchangePeer).
   void On(const python::GilHeld& gil, bridge::Exchange& exchange,

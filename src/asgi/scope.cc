@@ -183,16 +183,17 @@ Owned ScopeBuilder::Extensions(const GilHeld& gil, const bridge::ExchangeRequest
     if ((request.abilities & extension_table[i].ability) == 0) continue;
     if (!Set(extensions, extension_names_[i], Owned::Steal(PyDict_New()))) return Owned();
   }
+  if (!request.extras) return extensions;
+  const auto& [node, tls] = *request.extras;
   const auto parse = [&](const std::string& json) {
     const Owned text = Text(gil, json);
     return text ? Call(gil, json_loads_, {text.get()}) : Owned();
   };
-  if (!request.extra_scope.empty() && !Set(extensions, Names().node, parse(request.extra_scope)))
-    return Owned();
-  if (request.tls.empty()) return extensions;
-  if (tls_text_ != request.tls) {
-    tls_ = parse(request.tls);
-    tls_text_ = tls_ ? request.tls : std::string();
+  if (!node.empty() && !Set(extensions, Names().node, parse(node))) return Owned();
+  if (tls.empty()) return extensions;
+  if (tls_text_ != tls) {
+    tls_ = parse(tls);
+    tls_text_ = tls_ ? tls : std::string();
   }
   if (!tls_ || !Set(extensions, Names().tls, Owned::Steal(PyDict_Copy(tls_.get())))) return Owned();
   return extensions;

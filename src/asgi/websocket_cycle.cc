@@ -26,7 +26,7 @@ constexpr int kServiceRestart = 1012;
 }  // namespace
 
 WebSocketCycle::WebSocketCycle(bridge::RefPtr<CycleHost> host,
-                               bridge::RefPtr<bridge::Exchange> exchange, bridge::ExchangeRequest,
+                               bridge::RefPtr<bridge::Exchange> exchange,
                                const bridge::RequestHead& head)
     : Cycle(std::move(host), std::move(exchange)), window_(this->host().high_water_mark()) {
   for (const std::string_view one : bridge::RequestHead::Subprotocols(head.headers))

@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <new>
 
+#include "bridge/cache_line.h"
+
 namespace node_asgi::bridge {
 
 template <size_t kSize>
@@ -18,9 +20,10 @@ class BlockPool {
     void* block = nullptr;
     if (kPooled && TryLock()) {
       if (count_ > 0) block = blocks_[--count_];
+      if (count_ > 0) PrefetchForWriting<kSize>(blocks_[count_ - 1]);
       Unlock();
     }
-    return block != nullptr ? block : ::operator new(kSize);
+    return block != nullptr ? block : ::operator new(kSize, std::align_val_t(kCacheLine));
   }
 
   static void Give(void* block) {
@@ -30,7 +33,7 @@ class BlockPool {
       Unlock();
       if (fits) return;
     }
-    ::operator delete(block);
+    ::operator delete(block, std::align_val_t(kCacheLine));
   }
 
  private:

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "bridge/block_pool.h"
+#include "bridge/cache_line.h"
 #include "bridge/events.h"
 #include "bridge/live_count.h"
 #include "bridge/ref_counted.h"
@@ -71,6 +72,12 @@ enum Ability : uint32_t {
 // Bytes that most response heads stay below: the memory of a request's head serves them.
 inline constexpr size_t kUsualHead = 256;
 
+// What few requests have.
+struct ScopeExtras {
+  std::string node;  // JSON object for scope["extensions"]["node"], or empty
+  std::string tls;   // JSON object for scope["extensions"]["tls"], or empty
+};
+
 struct ExchangeRequest {
   // method \n target \n http version \n scheme \n client host \n client port \n server host \n
   // server port \n root path [\n name \n value]…, latin-1. Built by lib/exchange.js, split by
@@ -78,24 +85,27 @@ struct ExchangeRequest {
   std::string head;
   std::string body;           // first body bytes
   bool body_complete = true;  // false: kBody and kBodyEnd events follow
-  std::string extra_scope;    // JSON object for scope["extensions"]["node"], or empty
-  std::string tls;            // JSON object for scope["extensions"]["tls"], or empty
   uint32_t abilities = 0;     // of enum Ability
+  std::unique_ptr<ScopeExtras> extras;  // or null
 };
 
 class Exchange final : public RefCounted, public Pooled<Exchange> {
  public:
-  // `peer` gets the first events: the application, until it has made the exchange's own peer.
-  Exchange(ExchangeRequest request, std::shared_ptr<ResponseSink> sink, RefPtr<ExchangePeer> peer)
+  // `first_peer` gets the first events: the application, until it has made the exchange's own peer.
+  // Not counted: both threads would count on one cache line at every request. It outlives this, for
+  // it is loaded before it takes a request and ends what it has taken before it goes; and what its
+  // handler sends to the Python thread arrives in order, its end last.
+  Exchange(ExchangeRequest request, std::shared_ptr<ResponseSink> sink, ExchangePeer* first_peer)
       : is_websocket((request.abilities & kWebSocket) != 0),
         request_(std::move(request)),
         sink_(std::move(sink)),
-        peer_(std::move(peer)) {}
+        first_peer_(first_peer) {}
 
   const bool is_websocket;
 
-  // Python thread, once, at the start.
-  ExchangeRequest TakeRequest() { return std::move(request_); }
+  // Python thread. The memory of the head serves the response's: the JavaScript thread has allocated
+  // it and will free it; freeing what another thread has allocated costs malloc a lock.
+  ExchangeRequest& request() { return request_; }
 
   void Post(ResponseEvent event, ResponseSink::Urgency urgency) {
     if (event.kind == ResponseEvent::Kind::kStart || event.kind == ResponseEvent::Kind::kAccept ||
@@ -106,15 +116,14 @@ class Exchange final : public RefCounted, public Pooled<Exchange> {
   }
   const std::shared_ptr<ResponseSink>& sink() const { return sink_; }
 
-  // Python thread.
-  void set_peer(RefPtr<ExchangePeer> peer) { peer_ = std::move(peer); }
-  const RefPtr<ExchangePeer>& peer() const { return peer_; }
+  // Python thread. Null once nobody is interested any more.
+  void set_peer(RefPtr<ExchangePeer> peer) {
+    first_peer_ = nullptr;
+    peer_ = std::move(peer);
+  }
+  ExchangePeer* peer() const { return peer_ ? peer_.get() : first_peer_; }
   // Events that came before the application was ready for the exchange.
   std::vector<RequestEvent> early_events;
-
-  // Python thread: the memory of the request's head, for the response's. The JavaScript thread has
-  // allocated it and will free it; freeing what another thread has allocated costs malloc a lock.
-  std::string head_memory;
 
   // Any thread: a response head, or a failure, is on its way.
   std::atomic<bool> answered{false};
@@ -130,9 +139,14 @@ class Exchange final : public RefCounted, public Pooled<Exchange> {
  private:
   ExchangeRequest request_;
   const std::shared_ptr<ResponseSink> sink_;
+  ExchangePeer* first_peer_;
   RefPtr<ExchangePeer> peer_;
   [[no_unique_address]] Counted<Live::kExchange> counted_;
 };
+
+inline void Prefetch(const ResponseEvent& event) {
+  PrefetchForWriting<sizeof(Exchange)>(event.exchange.get());
+}
 
 }  // namespace node_asgi::bridge
 

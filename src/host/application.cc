@@ -95,7 +95,7 @@ void Application::On(const GilHeld& gil, Exchange& exchange, RequestEvent event)
     if (found == waiting_.end()) return;
     waiting_.erase(found);
     exchange.set_peer(nullptr);
-    admitted.fetch_sub(1);
+    ended.fetch_add(1);
     return;
   }
   exchange.early_events.push_back(std::move(event));
@@ -119,7 +119,7 @@ void Application::Begin(const GilHeld& gil, RefPtr<Exchange> exchange) {
 
 void Application::Refuse(Exchange& exchange, Failure failure) {
   failed.fetch_add(1);
-  admitted.fetch_sub(1);
+  ended.fetch_add(1);
   exchange.set_peer(nullptr);
   ResponseEvent event{ResponseEvent::Kind::kFailed};
   event.failure = std::make_unique<Failure>(std::move(failure));
@@ -127,25 +127,23 @@ void Application::Refuse(Exchange& exchange, Failure failure) {
 }
 
 RefPtr<asgi::Cycle> Application::MakeCycle(const RefPtr<Exchange>& exchange,
-                                           bridge::ExchangeRequest request,
                                            const bridge::RequestHead& head) {
-  const RefPtr<asgi::CycleHost> host(this);
-  if ((request.abilities & bridge::kWebSocket) != 0) {
-    return RefPtr<asgi::Cycle>(
-        bridge::MakeRef<asgi::WebSocketCycle>(host, exchange, std::move(request), head).get());
+  RefPtr<asgi::CycleHost> host(this);
+  asgi::Cycle* cycle = nullptr;
+  if (exchange->is_websocket) {
+    cycle = new asgi::WebSocketCycle(std::move(host), exchange, head);
+  } else {
+    cycle = new asgi::HttpCycle(std::move(host), exchange, head);
   }
-  return RefPtr<asgi::Cycle>(
-      bridge::MakeRef<asgi::HttpCycle>(host, exchange, std::move(request), head).get());
+  return RefPtr<asgi::Cycle>(cycle);
 }
 
 void Application::Admit(const GilHeld& gil, const RefPtr<Exchange>& exchange) {
   bridge::Trace(bridge::Stage::kDrained);
   runtime_.loop_watch.Wake();
-  bridge::ExchangeRequest request = exchange->TakeRequest();
-  exchange->head_memory = std::move(request.head);
-  const std::string& text = exchange->head_memory;
+  const bridge::ExchangeRequest& request = exchange->request();
   bridge::RequestHead head;
-  if (!bridge::RequestHead::Split(text, &head)) {
+  if (!bridge::RequestHead::Split(request.head, &head)) {
     return Refuse(*exchange, {"ERR_ASGI_REQUEST", "the request's head lacks a field"});
   }
   if (!head.HasValidHost()) {
@@ -155,19 +153,21 @@ void Application::Admit(const GilHeld& gil, const RefPtr<Exchange>& exchange) {
   Owned scope = scopes_.Build(gil, head, request);
   if (!scope) return Refuse(*exchange, TakeFailure(gil, "ERR_ASGI_REQUEST"));
   const Owned app = Owned::Borrow((request.abilities & bridge::kCall) != 0 ? calls_ : app_);
-  const RefPtr<asgi::Cycle> cycle = MakeCycle(exchange, std::move(request), head);
+  const RefPtr<asgi::Cycle> cycle = MakeCycle(exchange, head);
   exchange->set_peer(RefPtr<bridge::ExchangePeer>(cycle.get()));
   cycle->place = cycles_.size();
   cycles_.push_back(cycle.get());
-  for (RequestEvent& event : std::exchange(exchange->early_events, {}))
-    cycle->On(gil, *exchange, std::move(event));
+  if (!exchange->early_events.empty()) {
+    for (RequestEvent& event : std::exchange(exchange->early_events, {}))
+      cycle->On(gil, *exchange, std::move(event));
+  }
   if (cycle->Start(gil, app, std::move(scope))) return;
   const Failure failure = TakeFailure(gil, "ERR_PYTHON_EXCEPTION");
   if (Forget(*cycle)) Refuse(*exchange, failure);
 }
 
 void Application::OnCycleEnded(const GilHeld&, asgi::Cycle& cycle) {
-  if (Forget(cycle)) admitted.fetch_sub(1);
+  if (Forget(cycle)) ended.fetch_add(1);
 }
 
 bool Application::Forget(asgi::Cycle& cycle) {

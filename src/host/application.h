@@ -59,16 +59,23 @@ class Application final : public asgi::CycleHost {
   size_t high_water_mark() const override { return options_.high_water_mark; }
   bool raises_after_disconnect() const override { return options_.spec_version != "2.3"; }
   int cancel_on_disconnect() const override { return options_.cancel_on_disconnect; }
-  size_t in_flight() const override { return admitted.load(std::memory_order_relaxed); }
+  bool alone() const override { return cycles_.size() <= 1 && !runtime_.loop().has_more(); }
   void OnCycleEnded(const python::GilHeld& gil, asgi::Cycle& cycle) override;
   void OnCycleFailed() override { failed.fetch_add(1); }
   void Report(const std::string& level, bridge::Failure failure) override;
 
   // Any thread.
-  std::atomic<size_t> admitted{0};  // requests in flight, those that wait for startup included
-  std::atomic<uint64_t> total{0};
-  std::atomic<uint64_t> failed{0};
+  // Requests so far, those that wait for startup included. The JavaScript thread counts them in and
+  // the Python thread out, each on a cache line of its own: with one counter each request cost both
+  // of them a wait for the other's line.
+  alignas(bridge::kCacheLine) std::atomic<uint64_t> admitted{0};
   std::atomic<bool> closing{false};
+  alignas(bridge::kCacheLine) std::atomic<uint64_t> ended{0};
+  std::atomic<uint64_t> failed{0};
+  size_t in_flight() const {
+    const uint64_t out = ended.load();  // first, so that it cannot be the greater
+    return static_cast<size_t>(admitted.load() - out);
+  }
 
  private:
   enum class State { kNew, kLoading, kReady, kFailed, kStopping, kStopped };
@@ -77,7 +84,6 @@ class Application final : public asgi::CycleHost {
   void EndLoad(const python::GilHeld& gil, const bridge::Failure* failure);
   void Begin(const python::GilHeld& gil, bridge::RefPtr<bridge::Exchange> exchange);
   bridge::RefPtr<asgi::Cycle> MakeCycle(const bridge::RefPtr<bridge::Exchange>& exchange,
-                                        bridge::ExchangeRequest request,
                                         const bridge::RequestHead& head);
   void Admit(const python::GilHeld& gil, const bridge::RefPtr<bridge::Exchange>& exchange);
   void Refuse(bridge::Exchange& exchange, bridge::Failure failure);
@@ -86,7 +92,8 @@ class Application final : public asgi::CycleHost {
   std::vector<bridge::RefPtr<asgi::Cycle>> Cycles() const;
   void FinishStop(const python::GilHeld& gil, const std::string& report);
 
-  Runtime& runtime_;
+  // A line away from the count of references, which the Python thread writes at every request.
+  alignas(bridge::kCacheLine) Runtime& runtime_;
   const ApplicationOptions options_;
   const std::shared_ptr<bridge::ResponseSink> sink_;
 

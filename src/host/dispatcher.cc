@@ -45,14 +45,12 @@ RefPtr<Exchange> Admit(Application& application, bridge::ExchangeRequest request
     return nullptr;
   }
   const size_t cap = application.options().max_concurrency;
-  if (application.admitted.fetch_add(1) >= cap && cap > 0) {
-    application.admitted.fetch_sub(1);
+  if (cap > 0 && application.in_flight() >= cap) {
     *refusal = Refusal::kBusy;
     return nullptr;
   }
-  application.total.fetch_add(1, std::memory_order_relaxed);
-  return bridge::MakeRef<Exchange>(std::move(request), std::move(sink),
-                                   RefPtr<bridge::ExchangePeer>(&application));
+  application.admitted.fetch_add(1, std::memory_order_relaxed);
+  return bridge::MakeRef<Exchange>(std::move(request), std::move(sink), &application);
 }
 
 void Begin(Application& application, const RefPtr<Exchange>& exchange, Runtime::WakeUp when) {

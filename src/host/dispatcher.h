@@ -17,7 +17,7 @@ enum class Refusal {
 };
 
 // An exchange that is announced to the Python thread by Begin(), once the caller has filled its
-// slot. Null when refused.
+// slot. Null when refused. Thread: one, of an application.
 bridge::RefPtr<bridge::Exchange> Admit(Application& application, bridge::ExchangeRequest request,
                                        std::shared_ptr<bridge::ResponseSink> sink,
                                        Refusal* refusal);

@@ -49,7 +49,7 @@ bool Runtime::Start(const python::InterpreterConfig& config, Failure* failure) {
   callbacks.on_event = [](const GilHeld& gil, bridge::RefPtr<bridge::Exchange> exchange,
                           RequestEvent event) {
     // Null once the app has ended: what still arrives is of no interest to anybody.
-    const bridge::RefPtr<bridge::ExchangePeer> peer = exchange->peer();
+    const bridge::RefPtr<bridge::ExchangePeer> peer(exchange->peer());
     if (peer) peer->On(gil, *exchange, std::move(event));
   };
   callbacks.on_started = [this](const Failure* problem) { OnStarted(problem); };

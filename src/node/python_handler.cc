@@ -159,9 +159,9 @@ void PythonHandler::Stop(const Napi::CallbackInfo& info) {
 
 Napi::Value PythonHandler::Stats(const Napi::CallbackInfo& info) {
   Napi::Object stats = Napi::Object::New(info.Env());
-  stats.Set("total", static_cast<double>(application_->total.load()));
+  stats.Set("total", static_cast<double>(application_->admitted.load()));
   stats.Set("failed", static_cast<double>(application_->failed.load()));
-  stats.Set("inFlight", static_cast<double>(application_->admitted.load()));
+  stats.Set("inFlight", static_cast<double>(application_->in_flight()));
   return stats;
 }
 

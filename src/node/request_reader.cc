@@ -35,8 +35,13 @@ bridge::ExchangeRequest ReadRequest(const Napi::CallbackInfo& info) {
   const uint32_t flags = info[2].As<Napi::Number>().Uint32Value();
   request.body_complete = (flags & kBodyComplete) != 0;
   request.abilities = flags >> kAbilityShift;
-  if (info[3].IsString()) request.extra_scope = info[3].As<Napi::String>().Utf8Value();
-  if (info[4].IsString()) request.tls = info[4].As<Napi::String>().Utf8Value();
+  const auto text = [](Napi::Value value) {
+    return value.IsString() ? value.As<Napi::String>().Utf8Value() : std::string();
+  };
+  if (info[3].IsString() || info[4].IsString()) {
+    request.extras =
+        std::make_unique<bridge::ScopeExtras>(bridge::ScopeExtras{text(info[3]), text(info[4])});
+  }
   return request;
 }
 

@@ -179,11 +179,12 @@ void LoopThread::Submit(const GilHeld& gil, Owned coroutine,
   PyErr_Clear();
 }
 
-void LoopThread::FlushLater(const GilHeld& gil, std::shared_ptr<bridge::ResponseSink> sink) {
+void LoopThread::FlushLater(const GilHeld& gil, const std::shared_ptr<bridge::ResponseSink>& sink) {
+  if (flush_scheduled_ && to_flush_.back() == sink) return;
   bool watch = false;
   {
     std::lock_guard lock(flush_mutex_);
-    if (to_flush_.empty() || to_flush_.back() != sink) to_flush_.push_back(std::move(sink));
+    to_flush_.push_back(sink);
     watch = !std::exchange(flush_watched_, true);
   }
   if (watch) callbacks_.on_flush_pending();
@@ -207,11 +208,10 @@ bool LoopThread::FlushIfStale() {
   constexpr int kQuietWatches = 40;
   std::lock_guard lock(flush_mutex_);
   const bool moved = std::exchange(flushes_at_last_watch_, flushes_) != flushes_;
-  if (!moved && !to_flush_.empty()) {
+  if (!moved) {
     for (const auto& sink : to_flush_) sink->Flush();
-    to_flush_.clear();
   }
-  quiet_watches_ = moved ? 0 : quiet_watches_ + 1;
+  quiet_watches_ = moved || !to_flush_.empty() ? 0 : quiet_watches_ + 1;
   if (quiet_watches_ < kQuietWatches) return true;
   quiet_watches_ = 0;
   flush_watched_ = false;

@@ -33,6 +33,10 @@ struct LoopItem {
   std::unique_ptr<Call> call{};
 };
 
+inline void Prefetch(const LoopItem& item) {
+  bridge::PrefetchForWriting<sizeof(bridge::Exchange)>(item.exchange.get());
+}
+
 class LoopThread {
  public:
   struct Callbacks {
@@ -61,6 +65,8 @@ class LoopThread {
     return mailbox_.Post(std::move(item), when);
   }
   void Flush() { mailbox_.Flush(); }
+  // Python thread: whether more has come in the batch that the loop works through.
+  bool has_more() const { return mailbox_.has_more(); }
   uint64_t wakeups() const { return mailbox_.wakeups(); }
   // How long the loop took to answer its latest wake-up, or has not answered it.
   std::chrono::nanoseconds lag() const { return mailbox_.lag(); }
@@ -94,7 +100,7 @@ class LoopThread {
               std::function<void(const GilHeld&, Owned result)> done);
 
   // Flushes the sink at the end of this batch of the loop's work.
-  void FlushLater(const GilHeld& gil, std::shared_ptr<bridge::ResponseSink> sink);
+  void FlushLater(const GilHeld& gil, const std::shared_ptr<bridge::ResponseSink>& sink);
   // Flushes what has waited since the call before. False once nothing has waited for a while: the
   // caller stops calling, and on_flush_pending asks for it again. The deadline thread calls it at a
   // steady pace.
@@ -117,7 +123,7 @@ class LoopThread {
   Watchdog watchdog_;
 
   std::mutex flush_mutex_;
-  std::vector<std::shared_ptr<bridge::ResponseSink>> to_flush_;
+  std::vector<std::shared_ptr<bridge::ResponseSink>> to_flush_;  // the Python thread alone writes it
   uint64_t flushes_ = 0;
   bool flush_watched_ = false;
   uint64_t flushes_at_last_watch_ = 0;

@@ -61,8 +61,8 @@ Owned CheckedScope(const GilHeld& gil, ScopeBuilder* builder, std::string_view t
   const Owned error = TakeException(gil);
   Require(static_cast<bool>(scope) != static_cast<bool>(error), "a scope or an error, not both");
   const Owned head_bytes = BytesOf(gil, text);
-  const Owned extra = BytesOf(gil, request.extra_scope);
-  const Owned tls = BytesOf(gil, request.tls);
+  const Owned extra = BytesOf(gil, request.extras->node);
+  const Owned tls = BytesOf(gil, request.extras->tls);
   const Owned abilities = Owned::Steal(PyLong_FromLongLong(request.abilities));
   if (error) {
     Checks(gil).Call(gil, "check_error", {error.get(), extra.get(), tls.get()});
@@ -77,8 +77,9 @@ void CheckInput(const GilHeld& gil, std::string_view input) {
   const fuzz::SameReferences references;
   const std::string_view head = TakePart(&input);
   bridge::ExchangeRequest request;
-  request.extra_scope = TakePart(&input);
-  request.tls = TakePart(&input);
+  request.extras = std::make_unique<bridge::ScopeExtras>();
+  request.extras->node = TakePart(&input);
+  request.extras->tls = TakePart(&input);
   std::from_chars(input.data(), input.data() + input.size(), request.abilities);
 
   // The builder's own caches must not outlive it, so it is made anew.

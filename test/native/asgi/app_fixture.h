@@ -111,7 +111,7 @@ class AppFixture : public ::testing::Test {
       usleep(10000);
     }
     EXPECT_EQ(bridge::LiveCount(bridge::Live::kExchange), 0);
-    EXPECT_EQ(application_->admitted.load(), 0U);
+    EXPECT_EQ(application_->in_flight(), 0U);
   }
 
   bridge::RefPtr<host::Application> application_;

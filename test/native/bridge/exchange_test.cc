@@ -81,7 +81,7 @@ TEST(FlowWindow, AMarkOfZeroStillLetsOneByteThrough) {
 
 TEST(Exchange, EveryEventNamesItAndTheHeadCountsAsAnAnswer) {
   const auto sink = std::make_shared<RecordingSink>();
-  const auto exchange = MakeRef<Exchange>(ExchangeRequest{}, sink, RefPtr<ExchangePeer>());
+  const auto exchange = MakeRef<Exchange>(ExchangeRequest{}, sink, nullptr);
   exchange->Post({ResponseEvent::Kind::kConsumed}, ResponseSink::Urgency::kNow);
   EXPECT_FALSE(exchange->answered.load());
   exchange->Post({ResponseEvent::Kind::kStart}, ResponseSink::Urgency::kNow);
@@ -96,7 +96,7 @@ TEST(Exchange, NoneIsLeftBehind) {
     const auto sink = std::make_shared<RecordingSink>();
     std::vector<RefPtr<Exchange>> exchanges;
     for (int i = 0; i < 10; ++i) {
-      exchanges.push_back(MakeRef<Exchange>(ExchangeRequest{}, sink, RefPtr<ExchangePeer>()));
+      exchanges.push_back(MakeRef<Exchange>(ExchangeRequest{}, sink, nullptr));
     }
     ASSERT_TRUE(kCountsLive) << "native tests run in a build that counts";
     EXPECT_EQ(LiveCount(Live::kExchange), 10);

@@ -75,7 +75,7 @@ TEST(Dispatcher, RefusesAboveTheCapAndOnceClosed) {
   EXPECT_TRUE(first);
   EXPECT_FALSE(Admit(*application, {}, sink, &refusal));
   EXPECT_EQ(refusal, Refusal::kBusy);
-  EXPECT_EQ(application->admitted.load(), 1U) << "a refused request must not count";
+  EXPECT_EQ(application->in_flight(), 1U) << "a refused request must not count";
   application->closing = true;
   EXPECT_FALSE(Admit(*application, {}, sink, &refusal));
   EXPECT_EQ(refusal, Refusal::kClosed);
