@@ -78,7 +78,7 @@ function release() {
   if (--held === 0) mailbox.unref();
 }
 
-function onBatch(count, numbers, values) {
+function onBatch(count, numbers, ...values) {
   let next = 0;
   for (let i = 0; i < count * NUMBERS; i += NUMBERS) {
     const kind = numbers[i];

@@ -22,6 +22,9 @@ namespace node_asgi::bridge {
 // what their handler needs.
 template <class T>
 void Prefetch(const T&) {}
+// The same, for what is found there: when the item is the next.
+template <class T>
+void PrefetchNext(const T&) {}
 
 template <class T>
 class Mailbox {
@@ -65,7 +68,8 @@ class Mailbox {
     }
     const size_t end = next_ + kDrainCap < batch_.size() ? next_ + kDrainCap : batch_.size();
     while (next_ < end) {
-      if (next_ + kAhead < batch_.size()) Prefetch(batch_[next_ + kAhead]);
+      if (next_ + 2 < batch_.size()) Prefetch(batch_[next_ + 2]);
+      if (next_ + 1 < batch_.size()) PrefetchNext(batch_[next_ + 1]);
       // Moved out first: handle() may re-enter Drain through a nested loop.
       T item = std::move(batch_[next_++]);
       handle(std::move(item));
@@ -128,7 +132,6 @@ class Mailbox {
 
  private:
   using Clock = std::chrono::steady_clock;
-  static constexpr size_t kAhead = 2;
 
   static void Pause() {
 #if defined(__x86_64__) || defined(__i386__)

@@ -136,6 +136,7 @@ void JsMailbox::OnWake() {
     if (js->writer.count() > 0) CallBatch(*js);
   } catch (const std::exception&) {
   }
+  js->writer.Clear();
   in_batch_ = false;
   free_.insert(free_.end(), freed_in_batch_.begin(), freed_in_batch_.end());
   freed_in_batch_.clear();
@@ -143,14 +144,12 @@ void JsMailbox::OnWake() {
 
 void JsMailbox::CallBatch(Js& js) {
   const napi_env env = js.env;
-  napi_value arguments[3] = {nullptr, js.writer.numbers(), nullptr};
-  napi_create_uint32(env, static_cast<uint32_t>(js.writer.count()), &arguments[0]);
-  arguments[2] = js.writer.TakeValues(js.env);
+  const std::vector<napi_value>& arguments = js.writer.Arguments(js.env);
   bridge::Trace(bridge::Stage::kGiven);
   // napi_make_callback opens the callback scope whose end runs microtasks and process.nextTick. Not
   // through the C++ wrapper, which aborts when a terminated environment has no exception to show.
-  if (napi_make_callback(env, js.context, js.receiver.Value(), js.on_batch.Value(), 3, arguments,
-                         nullptr) != napi_pending_exception) {
+  if (napi_make_callback(env, js.context, js.receiver.Value(), js.on_batch.Value(),
+                         arguments.size(), arguments.data(), nullptr) != napi_pending_exception) {
     return;
   }
   napi_value error = nullptr;

@@ -20,7 +20,7 @@ namespace node_asgi::node {
 
 class JsMailbox final : public bridge::ResponseSink, public bridge::Waker {
  public:
-  // `on_batch(count, numbers, values)` must not throw.
+  // `on_batch(count, numbers, ...values)` must not throw.
   JsMailbox(Napi::Env env, Napi::Function on_batch);
   ~JsMailbox() override = default;
 
@@ -40,6 +40,9 @@ class JsMailbox final : public bridge::ResponseSink, public bridge::Waker {
   // How long the environment looks for responses before it sleeps, while there are requests in
   // flight; zero, the default: not at all.
   void SetSpin(std::chrono::microseconds longest);
+
+  // See ResponseWriter. Not once it is closed.
+  std::vector<std::string>& spare_heads() { return js_->writer.spare_heads(); }
 
   void Close();
   uint64_t wakeups() const { return mailbox_.wakeups(); }

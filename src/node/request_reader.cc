@@ -4,13 +4,17 @@
 
 namespace node_asgi::node {
 
-std::string ReadLatin1(napi_env env, napi_value value) {
+std::string ReadLatin1(napi_env env, napi_value value, std::vector<std::string>* spare) {
   // Most heads fit the first buffer, which saves asking for the length.
   char buffer[2048];
   size_t size = 0;
   napi_get_value_string_latin1(env, value, buffer, sizeof buffer, &size);
   if (size < sizeof buffer - 1) {
     std::string text;
+    if (!spare->empty()) {
+      text = std::move(spare->back());
+      spare->pop_back();
+    }
     text.reserve(std::max(size, bridge::kUsualHead));
     text.assign(buffer, size);
     return text;
@@ -28,9 +32,10 @@ std::string ReadBytes(Napi::Value value) {
   return std::string(reinterpret_cast<const char*>(array.Data()), array.ByteLength());
 }
 
-bridge::ExchangeRequest ReadRequest(const Napi::CallbackInfo& info) {
+bridge::ExchangeRequest ReadRequest(const Napi::CallbackInfo& info,
+                                    std::vector<std::string>* spare_heads) {
   bridge::ExchangeRequest request;
-  request.head = ReadLatin1(info.Env(), info[0]);
+  request.head = ReadLatin1(info.Env(), info[0], spare_heads);
   request.body = ReadBytes(info[1]);
   const uint32_t flags = info[2].As<Napi::Number>().Uint32Value();
   request.body_complete = (flags & kBodyComplete) != 0;

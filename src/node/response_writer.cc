@@ -1,5 +1,6 @@
 #include "node/response_writer.h"
 
+#include "bridge/exchange.h"
 #include "node/js_error.h"
 
 namespace node_asgi::node {
@@ -10,7 +11,8 @@ ResponseWriter::ResponseWriter(Napi::Env env) {
   Napi::Uint32Array numbers = Napi::Uint32Array::New(env, kCapacity * kNumbers);
   number_data_ = numbers.Data();
   numbers_ = Napi::Persistent(numbers);
-  values_.reserve(kCapacity * 2);
+  arguments_.reserve(kBeforeValues + kCapacity * 2);
+  Clear();
 }
 
 Napi::Value ResponseWriter::Body(Napi::Env env, std::string& body) {
@@ -41,12 +43,15 @@ void ResponseWriter::Add(Napi::Env env, bridge::ResponseEvent& event, uint32_t s
   const auto headers = [&] {
     napi_value text = nullptr;
     napi_create_string_latin1(env, event.headers.data(), event.headers.size(), &text);
-    values_.push_back(text);
+    arguments_.push_back(text);
+    const size_t memory = event.headers.capacity();
+    if (memory >= bridge::kUsualHead && memory <= kSpareHead && spare_heads_.size() < kCapacity)
+      spare_heads_.push_back(std::move(event.headers));
   };
   switch (event.kind) {
     case Kind::kWhole:
       headers();
-      values_.push_back(Body(env, event.body));
+      arguments_.push_back(Body(env, event.body));
       break;
     case Kind::kStart:
     case Kind::kHint:
@@ -55,37 +60,37 @@ void ResponseWriter::Add(Napi::Env env, bridge::ResponseEvent& event, uint32_t s
     case Kind::kChunk:
     case Kind::kText:
     case Kind::kBinary:
-      values_.push_back(Body(env, event.body));
+      arguments_.push_back(Body(env, event.body));
       break;
     case Kind::kEnd:
-      values_.push_back(Body(env, event.body));
+      arguments_.push_back(Body(env, event.body));
       headers();
       break;
     case Kind::kPush:
-      values_.push_back(Napi::String::New(env, event.body));
+      arguments_.push_back(Napi::String::New(env, event.body));
       headers();
       break;
     case Kind::kFile:
       // JavaScript closes it from here on; numbers[2] is its descriptor.
       numbers[2] = static_cast<uint32_t>(event.file.Release());
-      values_.push_back(Napi::Number::New(env, static_cast<double>(event.offset)));
-      values_.push_back(Napi::Number::New(env, static_cast<double>(event.amount)));
+      arguments_.push_back(Napi::Number::New(env, static_cast<double>(event.offset)));
+      arguments_.push_back(Napi::Number::New(env, static_cast<double>(event.amount)));
       break;
     case Kind::kDebug:
     case Kind::kClose:
-      values_.push_back(Napi::String::New(env, event.body));
+      arguments_.push_back(Napi::String::New(env, event.body));
       break;
     case Kind::kAccept:
-      values_.push_back(Napi::String::New(env, event.body));
+      arguments_.push_back(Napi::String::New(env, event.body));
       headers();
       break;
     case Kind::kFailed:
-      values_.push_back(ToFailureObject(env, *event.failure));
+      arguments_.push_back(ToFailureObject(env, *event.failure));
       break;
     case Kind::kSettled:
     case Kind::kNotice:
-      values_.push_back(Napi::String::New(env, event.body));
-      values_.push_back(event.failure ? Napi::Value(ToFailureObject(env, *event.failure))
+      arguments_.push_back(Napi::String::New(env, event.body));
+      arguments_.push_back(event.failure ? Napi::Value(ToFailureObject(env, *event.failure))
                                       : env.Undefined());
       break;
     case Kind::kConsumed:
@@ -93,14 +98,15 @@ void ResponseWriter::Add(Napi::Env env, bridge::ResponseEvent& event, uint32_t s
   }
 }
 
-Napi::Array ResponseWriter::TakeValues(Napi::Env env) {
-  napi_value array = nullptr;
-  napi_create_array_with_length(env, values_.size(), &array);
-  for (size_t i = 0; i < values_.size(); ++i)
-    napi_set_element(env, array, static_cast<uint32_t>(i), values_[i]);
-  values_.clear();
+const std::vector<napi_value>& ResponseWriter::Arguments(Napi::Env env) {
+  arguments_[0] = Napi::Number::New(env, static_cast<double>(count_));
+  arguments_[1] = numbers_.Value();
+  return arguments_;
+}
+
+void ResponseWriter::Clear() {
+  arguments_.resize(kBeforeValues);
   count_ = 0;
-  return Napi::Array(env, array);
 }
 
 }  // namespace node_asgi::node

@@ -1,10 +1,10 @@
-// Writes a batch of response events as two flat arrays: numbers into memory that JavaScript sees,
-// values into an array. One call into JavaScript takes both. Thread: a JavaScript thread. Owner: a
-// JsMailbox.
+// Writes a batch of response events flat: numbers into memory that JavaScript sees, values as
+// arguments. One call into JavaScript takes both. Thread: a JavaScript thread. Owner: a JsMailbox.
 #ifndef NODE_ASGI_NODE_RESPONSE_WRITER_H_
 #define NODE_ASGI_NODE_RESPONSE_WRITER_H_
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "bridge/events.h"
@@ -31,16 +31,26 @@ class ResponseWriter {
   // In a handle scope that lives until Values().
   void Add(Napi::Env env, bridge::ResponseEvent& event, uint32_t slot);
   size_t count() const { return count_; }
-  // The values since the last call, in the order of the events; kinds decide how many each has.
-  Napi::Array TakeValues(Napi::Env env);
-  Napi::Value numbers() const { return numbers_.Value(); }
+  // (count, numbers, ...values): the values of all events in their order; kinds decide how many each
+  // has. As arguments, because to fill an array costs a call into the engine for each of them. Good
+  // until Clear().
+  const std::vector<napi_value>& Arguments(Napi::Env env);
+  void Clear();
+
+  // Memory of response heads that were added, for the heads of the next requests: theirs comes back
+  // as the response's (bridge::Exchange::request()).
+  std::vector<std::string>& spare_heads() { return spare_heads_; }
 
  private:
+  static constexpr size_t kBeforeValues = 2;
+  static constexpr size_t kSpareHead = 2048;  // bytes; larger ones are rare, and not kept
+
   Napi::Value Body(Napi::Env env, std::string& body);
 
   Napi::Reference<Napi::Uint32Array> numbers_;
   uint32_t* number_data_;
-  std::vector<napi_value> values_;
+  std::vector<napi_value> arguments_;
+  std::vector<std::string> spare_heads_;
   size_t count_ = 0;
 };
 

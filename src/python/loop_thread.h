@@ -36,6 +36,10 @@ struct LoopItem {
 inline void Prefetch(const LoopItem& item) {
   bridge::PrefetchForWriting<sizeof(bridge::Exchange)>(item.exchange.get());
 }
+inline void PrefetchNext(const LoopItem& item) {
+  if (item.event.kind != bridge::RequestEvent::Kind::kBegin || !item.exchange) return;
+  bridge::PrefetchForWriting<bridge::kUsualHead>(item.exchange->request().head.data());
+}
 
 class LoopThread {
  public:
