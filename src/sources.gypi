@@ -25,6 +25,7 @@
       "src/python/interpreter.cc",
       "src/python/library.cc",
       "src/python/loop_thread.cc",
+      "src/python/object_type.cc",
       "src/python/ready_awaitable.cc",
       "src/python/watchdog.cc"
     ],

@@ -60,11 +60,11 @@ Owned Address(const GilHeld& gil, std::string_view host, std::string_view port) 
 
 bool ScopeBuilder::Prepare(const GilHeld& gil, const ScopeOptions& options, Owned state) {
   state_ = std::move(state);
-  http_ = Template(gil, false);
-  websocket_ = Template(gil, true);
+  http_ = MakeTemplate(gil, false);
+  websocket_ = MakeTemplate(gil, true);
   asgi_ = Owned::Steal(PyDict_New());
   const Owned json = Owned::Steal(PyImport_ImportModule("json"));
-  if (!http_ || !websocket_ || !asgi_ || !json) return false;
+  if (!http_.scope || !websocket_.scope || !asgi_ || !json) return false;
   json_loads_ = GetAttribute(gil, json, "loads");
   for (int i = 0; i < kExtensions; ++i)
     extension_names_[i] = PyUnicode_InternFromString(extension_table[i].name);
@@ -72,18 +72,18 @@ bool ScopeBuilder::Prepare(const GilHeld& gil, const ScopeOptions& options, Owne
          Set(asgi_, Names().spec_version, Text(gil, options.spec_version));
 }
 
-Owned ScopeBuilder::Template(const GilHeld&, bool websocket) const {
+ScopeBuilder::Template ScopeBuilder::MakeTemplate(const GilHeld&, bool websocket) const {
   const Interned& names = Names();
   Owned scope = Owned::Steal(PyDict_New());
-  if (!scope || !Set(scope, names.type, websocket ? names.websocket : names.http)) return Owned();
+  if (!scope || !Set(scope, names.type, websocket ? names.websocket : names.http)) return {};
   for (PyObject* key :
        {names.asgi, names.http_version, websocket ? names.subprotocols : names.method, names.scheme,
         names.path, names.raw_path, names.query_string, names.root_path, names.headers,
         names.client, names.server, names.extensions}) {
-    if (!Set(scope, key, PyNone())) return Owned();
+    if (!Set(scope, key, PyNone())) return {};
   }
-  if (state_ && !Set(scope, names.state, PyNone())) return Owned();
-  return scope;
+  if (state_ && !Set(scope, names.state, PyNone())) return {};
+  return {std::move(scope)};
 }
 
 template <class Make>
@@ -144,7 +144,24 @@ Owned ScopeBuilder::Build(const GilHeld& gil, const bridge::RequestHead& head,
                           const bridge::ExchangeRequest& request) {
   const Interned& names = Names();
   const bool websocket = (request.abilities & bridge::kWebSocket) != 0;
-  Owned scope = Owned::Steal(PyDict_Copy(websocket ? websocket_.get() : http_.get()));
+  Template& usual = websocket ? websocket_ : http_;
+  size_t next = 0;
+  const auto keep = [&](PyObject* key, PyObject* value) {
+    PyObject*& kept = usual.kept[next++];
+    if (value == kept) return value != nullptr;
+    kept = Set(usual.scope, key, value) ? value : nullptr;
+    return kept != nullptr;
+  };
+  const bool kept =
+      keep(names.http_version, CachedText(gil, head.http_version)) &&
+      keep(names.scheme, CachedText(gil, websocket ? WebSocketScheme(head) : head.scheme)) &&
+      keep(names.root_path, head.root_path.empty()
+                                ? names.empty_text
+                                : CachedText(gil, bridge::PercentDecode(head.root_path))) &&
+      keep(names.client, CachedAddress(gil, head.client_host, head.client_port)) &&
+      keep(names.server, CachedAddress(gil, head.server_host, head.server_port)) &&
+      (websocket || keep(names.method, CachedText(gil, head.method)));
+  Owned scope = kept ? Owned::Steal(PyDict_Copy(usual.scope.get())) : Owned();
   if (!scope) return Owned();
   const bridge::RequestTarget target = bridge::RequestTarget::Split(head.target);
 
@@ -152,23 +169,16 @@ Owned ScopeBuilder::Build(const GilHeld& gil, const bridge::RequestHead& head,
   const bool escaped = target.raw_path.find('%') != std::string_view::npos;
   const Owned path =
       escaped ? Text(gil, bridge::PercentDecode(target.raw_path)) : Text(gil, target.raw_path);
-  const Owned root_path = head.root_path.empty() ? Owned::Borrow(names.empty_text)
-                                                 : Text(gil, bridge::PercentDecode(head.root_path));
   const Owned query =
       target.query.empty() ? Owned::Borrow(names.empty_bytes) : BytesOf(gil, target.query);
   const Owned asgi = Owned::Steal(PyDict_Copy(asgi_.get()));
 
   const bool set =
       Set(scope, names.asgi, asgi) &&
-      Set(scope, names.http_version, CachedText(gil, head.http_version)) &&
-      (websocket ? Set(scope, names.subprotocols, Subprotocols(gil, head.headers))
-                 : Set(scope, names.method, CachedText(gil, head.method))) &&
-      Set(scope, names.scheme, CachedText(gil, websocket ? WebSocketScheme(head) : head.scheme)) &&
+      (!websocket || Set(scope, names.subprotocols, Subprotocols(gil, head.headers))) &&
       Set(scope, names.path, path) && Set(scope, names.raw_path, BytesOf(gil, target.raw_path)) &&
-      Set(scope, names.query_string, query) && Set(scope, names.root_path, root_path) &&
+      Set(scope, names.query_string, query) &&
       Set(scope, names.headers, Headers(gil, head.headers)) &&
-      Set(scope, names.client, CachedAddress(gil, head.client_host, head.client_port)) &&
-      Set(scope, names.server, CachedAddress(gil, head.server_host, head.server_port)) &&
       Set(scope, names.extensions, Extensions(gil, request));
   if (!set) return Owned();
   if (state_ && !Set(scope, names.state, Owned::Steal(PyDict_Copy(state_.get())))) return Owned();

@@ -54,8 +54,15 @@ class ScopeBuilder {
   PyObject* CachedText(const python::GilHeld& gil, std::string_view text);
   PyObject* CachedHeaderName(const python::GilHeld& gil, std::string_view name);
   PyObject* CachedAddress(const python::GilHeld& gil, std::string_view host, std::string_view port);
-  // A scope with all its keys, so that a copy of it never has to grow.
-  python::Owned Template(const python::GilHeld& gil, bool websocket) const;
+  // A scope with all its keys, so that a copy of it never has to grow, and with the values of the
+  // latest request that came from a cache: most requests have the same, and a copy has them for
+  // nothing. Measured: 0.15 us of CPU a request.
+  struct Template {
+    python::Owned scope;
+    static constexpr size_t kKept = 6;
+    PyObject* kept[kKept] = {};  // the scope holds them
+  };
+  Template MakeTemplate(const python::GilHeld& gil, bool websocket) const;
   python::Owned Extensions(const python::GilHeld& gil, const bridge::ExchangeRequest& request);
   python::Owned Headers(const python::GilHeld& gil, std::string_view headers);
 
@@ -63,8 +70,8 @@ class ScopeBuilder {
   Cache header_names_{256};
   Cache addresses_{16};  // the server's, and those of the busiest connections
 
-  python::Owned http_;  // templates of the scopes
-  python::Owned websocket_;
+  Template http_;
+  Template websocket_;
   python::Owned asgi_;
   python::Owned state_;
   python::Owned json_loads_;

@@ -14,6 +14,7 @@ std::string ReadLatin1(napi_env env, napi_value value, std::vector<std::string>*
     if (!spare->empty()) {
       text = std::move(spare->back());
       spare->pop_back();
+      if (!spare->empty()) bridge::PrefetchForWriting<2 * bridge::kCacheLine>(spare->back().data());
     }
     text.reserve(std::max(size, bridge::kUsualHead));
     text.assign(buffer, size);

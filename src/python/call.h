@@ -9,6 +9,7 @@
 
 #include "python/api.h"
 #include "python/gil.h"
+#include "python/object_type.h"
 #include "python/ref.h"
 
 namespace node_asgi::python {
@@ -69,14 +70,6 @@ inline std::string TextOf(const GilHeld&, Borrowed text) {
     return {};
   }
   return std::string(data, static_cast<size_t>(size));
-}
-
-// By the real type, as the functions of the C API demand. isinstance() believes __class__, with
-// which a lazy proxy says that it is of another class, and which may run any code.
-inline bool IsInstance(Borrowed object, PyTypeObject* type) {
-  const Owned real = Owned::Steal(PyObject_Type(object.get()));
-  return real.get() == reinterpret_cast<PyObject*>(type) ||
-         PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(real.get()), type) != 0;
 }
 
 }  // namespace node_asgi::python

@@ -152,7 +152,7 @@ bool StartInterpreter(const InterpreterConfig& config, bridge::Failure* failure)
   if (!started) return false;
   const GilHeld gil = GilHeld::FromPython();
   before.loading = true;
-  if (!InternNames(gil) || !(before.loaded || LoadPackage(gil, config)) ||
+  if (!FindTypeOffset(gil) || !InternNames(gil) || !(before.loaded || LoadPackage(gil, config)) ||
       !CallFunction(gil, "node_asgi.startup", "prepare") || !DefineAwaitables(gil)) {
     *failure = TakeFailure(gil, "ERR_PYTHON_START");
     return false;

@@ -67,6 +67,8 @@ void LoopThread::Run() {
         call_later_ = GetAttribute(held, loop_, Names().call_later);
         get_task_factory_ = GetAttribute(held, loop_, Names().get_task_factory);
         create_task_ = GetAttribute(held, loop_, "create_task");
+        tasks_are_eager_ =
+            PyDict_GetItemWithError(task_keywords_.get(), Names().eager_start) != nullptr;
         if (PyErr_Occurred() != nullptr || !watchdog_.Start(held)) return Owned();
         callbacks_.on_started(nullptr);
         return None();
@@ -110,6 +112,7 @@ bool LoopThread::Prepare(const GilHeld& gil, Owned* run) {
 }
 
 void LoopThread::Drain(const GilHeld& gil) {
+  draining_ = true;
   const bool more = mailbox_.Drain([&](LoopItem item) {
     if (item.call) {
       item.call->run(gil);
@@ -119,6 +122,7 @@ void LoopThread::Drain(const GilHeld& gil) {
   });
   if (more && !Call(gil, call_soon_, {drain_function_.get()}))
     PyErr_WriteUnraisable(call_soon_.get());
+  draining_ = factory_known_ = false;
   // After the first steps of the tasks that were made just now, which call_soon() has queued
   // before.
   if (more || spin_ <= 0 || spin_scheduled_) return;
@@ -144,9 +148,13 @@ void LoopThread::WakeFuture(const GilHeld& gil, Borrowed future) {
 }
 
 Owned LoopThread::CreateTask(const GilHeld& gil, Borrowed coroutine) {
-  const Owned factory = Call(gil, get_task_factory_);
-  if (!factory) return Owned();
-  if (factory.get() != PyNone()) return Call(gil, create_task_, {coroutine.get()});
+  if (!factory_known_) {
+    const Owned factory = Call(gil, get_task_factory_);
+    if (!factory) return Owned();
+    has_factory_ = factory.get() != PyNone();
+    factory_known_ = draining_ && !tasks_are_eager_;
+  }
+  if (has_factory_) return Call(gil, create_task_, {coroutine.get()});
   const Owned arguments = Owned::Steal(PyTuple_New(1));
   if (!arguments) return Owned();
   PyTuple_SetItem(arguments.get(), 0, Owned::Borrow(coroutine).Release());

@@ -147,6 +147,11 @@ class LoopThread {
   Owned spin_function_;
   bool spin_scheduled_ = false;
   bool flush_scheduled_ = false;
+  bool tasks_are_eager_ = false;
+  // Asked for once a batch, in which no code of an app runs unless tasks are eager.
+  bool draining_ = false;
+  bool has_factory_ = false;
+  bool factory_known_ = false;
 };
 
 }  // namespace node_asgi::python
