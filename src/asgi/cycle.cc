@@ -31,7 +31,7 @@ bool PrepareCycles(const GilHeld& gil) {
 }
 
 Cycle::Cycle(bridge::RefPtr<CycleHost> host, bridge::RefPtr<bridge::Exchange> exchange)
-    : host_(std::move(host)), exchange_(std::move(exchange)) {}
+    : ExchangePeer(Threads::kOne), host_(std::move(host)), exchange_(std::move(exchange)) {}
 
 bool Cycle::Start(const GilHeld& gil, Borrowed app, Owned scope) {
   Owned receive = MakeOperation(gil, *this, kReceive, 0);

@@ -30,6 +30,11 @@ std::string_view WebSocketScheme(const bridge::RequestHead& head) {
   return head.scheme == "https" ? "wss" : "ws";
 }
 
+// From one field of a head to a later one, with what is between them.
+std::string_view Through(std::string_view first, std::string_view last) {
+  return {first.data(), static_cast<size_t>(last.data() + last.size() - first.data())};
+}
+
 // What the client offers, in its order (W-29).
 Owned Subprotocols(const GilHeld& gil, std::string_view headers) {
   Owned list = Owned::Steal(PyList_New(0));
@@ -83,7 +88,7 @@ ScopeBuilder::Template ScopeBuilder::MakeTemplate(const GilHeld&, bool websocket
     if (!Set(scope, key, PyNone())) return {};
   }
   if (state_ && !Set(scope, names.state, PyNone())) return {};
-  return {std::move(scope)};
+  return {std::move(scope), std::string(1, '\n'), {}, {}, {}};  // no method is that
 }
 
 template <class Make>
@@ -113,10 +118,8 @@ PyObject* ScopeBuilder::CachedHeaderName(const GilHeld& gil, std::string_view na
 PyObject* ScopeBuilder::CachedAddress(const GilHeld& gil, std::string_view host,
                                       std::string_view port) {
   if (host.empty()) return PyNone();
-  // The two stand side by side in the head.
-  const std::string_view both(host.data(),
-                              static_cast<size_t>(port.data() + port.size() - host.data()));
-  return addresses_.Get(both, [&](std::string_view) { return Address(gil, host, port); });
+  return addresses_.Get(Through(host, port),
+                        [&](std::string_view) { return Address(gil, host, port); });
 }
 
 Owned ScopeBuilder::Headers(const GilHeld& gil, std::string_view headers) {
@@ -140,28 +143,46 @@ Owned ScopeBuilder::Headers(const GilHeld& gil, std::string_view headers) {
   return list;
 }
 
+bool ScopeBuilder::Adapt(const GilHeld& gil, const bridge::RequestHead& head, bool websocket,
+                         Template* usual) {
+  const Interned& names = Names();
+  const Owned& scope = usual->scope;
+  if (usual->method != head.method && !websocket) {
+    if (!Set(scope, names.method, CachedText(gil, head.method))) return false;
+    usual->method = head.method;
+  }
+  const std::string_view protocol = Through(head.http_version, head.scheme);
+  if (usual->protocol != protocol) {
+    usual->protocol.clear();
+    if (!Set(scope, names.http_version, CachedText(gil, head.http_version)) ||
+        !Set(scope, names.scheme, CachedText(gil, websocket ? WebSocketScheme(head) : head.scheme)))
+      return false;
+    usual->protocol = protocol;
+  }
+  const std::string_view client = Through(head.client_host, head.client_port);
+  if (usual->client != client) {
+    if (!Set(scope, names.client, CachedAddress(gil, head.client_host, head.client_port)))
+      return false;
+    usual->client = client;
+  }
+  const std::string_view server = Through(head.server_host, head.root_path);
+  if (usual->server != server) {
+    usual->server.clear();
+    if (!Set(scope, names.server, CachedAddress(gil, head.server_host, head.server_port)) ||
+        !Set(scope, names.root_path, Text(gil, bridge::PercentDecode(head.root_path))))
+      return false;
+    usual->server = server;
+  }
+  return true;
+}
+
 Owned ScopeBuilder::Build(const GilHeld& gil, const bridge::RequestHead& head,
                           const bridge::ExchangeRequest& request) {
   const Interned& names = Names();
   const bool websocket = (request.abilities & bridge::kWebSocket) != 0;
   Template& usual = websocket ? websocket_ : http_;
-  size_t next = 0;
-  const auto keep = [&](PyObject* key, PyObject* value) {
-    PyObject*& kept = usual.kept[next++];
-    if (value == kept) return value != nullptr;
-    kept = Set(usual.scope, key, value) ? value : nullptr;
-    return kept != nullptr;
-  };
-  const bool kept =
-      keep(names.http_version, CachedText(gil, head.http_version)) &&
-      keep(names.scheme, CachedText(gil, websocket ? WebSocketScheme(head) : head.scheme)) &&
-      keep(names.root_path, head.root_path.empty()
-                                ? names.empty_text
-                                : CachedText(gil, bridge::PercentDecode(head.root_path))) &&
-      keep(names.client, CachedAddress(gil, head.client_host, head.client_port)) &&
-      keep(names.server, CachedAddress(gil, head.server_host, head.server_port)) &&
-      (websocket || keep(names.method, CachedText(gil, head.method)));
-  Owned scope = kept ? Owned::Steal(PyDict_Copy(usual.scope.get())) : Owned();
+  if (!Adapt(gil, head, websocket, &usual)) return Owned();
+  Owned scope = Owned::Steal(PyDict_Copy(usual.scope.get()));
   if (!scope) return Owned();
   const bridge::RequestTarget target = bridge::RequestTarget::Split(head.target);
 

@@ -23,6 +23,7 @@ namespace node_asgi::bridge {
 // The Python thread's half of an exchange. Destroyed on the Python thread.
 class ExchangePeer : public RefCounted {
  public:
+  using RefCounted::RefCounted;
   virtual void On(const python::GilHeld& gil, Exchange& exchange, RequestEvent event) = 0;
 };
 
@@ -83,9 +84,9 @@ struct ExchangeRequest {
   // server port \n root path [\n name \n value]…, latin-1. Built by lib/exchange.js, split by
   // bridge/request_head.h.
   std::string head;
-  std::string body;           // first body bytes
-  bool body_complete = true;  // false: kBody and kBodyEnd events follow
-  uint32_t abilities = 0;     // of enum Ability
+  std::string body;                     // first body bytes
+  bool body_complete = true;            // false: kBody and kBodyEnd events follow
+  uint32_t abilities = 0;               // of enum Ability
   std::unique_ptr<ScopeExtras> extras;  // or null
 };
 
@@ -103,8 +104,8 @@ class Exchange final : public RefCounted, public Pooled<Exchange> {
 
   const bool is_websocket;
 
-  // Python thread. The memory of the head serves the response's: the JavaScript thread has allocated
-  // it and will free it; freeing what another thread has allocated costs malloc a lock.
+  // Python thread. The memory of the head serves the response's: the JavaScript thread has
+  // allocated it and will free it; freeing what another thread has allocated costs malloc a lock.
   ExchangeRequest& request() { return request_; }
 
   void Post(ResponseEvent event, ResponseSink::Urgency urgency) {

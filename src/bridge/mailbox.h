@@ -36,9 +36,9 @@ class Mailbox {
 
   explicit Mailbox(Waker& waker) : waker_(waker) {}
 
-  // False when the mailbox is closed. kLater leaves the wake-up to a following Flush(), or to the
-  // next post with kNow.
-  bool Post(T item, WakeUp when = WakeUp::kNow) {
+  // False when the mailbox is closed; the item is left alone then. kLater leaves the wake-up to a
+  // following Flush(), or to the next post with kNow.
+  bool Post(T&& item, WakeUp when = WakeUp::kNow) {
     std::lock_guard lock(mutex_);
     if (closed_) return false;
     waiting_.push_back(std::move(item));

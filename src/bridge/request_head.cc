@@ -70,14 +70,6 @@ bool RequestHead::Split(std::string_view text, RequestHead* head) {
   return true;
 }
 
-bool RequestHead::NextHeader(std::string_view* rest, std::string_view* name,
-                             std::string_view* value) {
-  if (rest->empty()) return false;
-  bool at_end = false;
-  TakeField(rest, &at_end, name);
-  return TakeField(rest, &at_end, value);
-}
-
 std::vector<std::string_view> RequestHead::Subprotocols(std::string_view headers) {
   std::vector<std::string_view> offered;
   std::string_view name;

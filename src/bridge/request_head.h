@@ -24,7 +24,15 @@ struct RequestHead {
   // False when a field is missing.
   static bool Split(std::string_view text, RequestHead* head);
   // Takes the next pair off `rest`. False at the end, or when a name has no value.
-  static bool NextHeader(std::string_view* rest, std::string_view* name, std::string_view* value);
+  static bool NextHeader(std::string_view* rest, std::string_view* name, std::string_view* value) {
+    const size_t middle = rest->find('\n');
+    if (middle == std::string_view::npos) return false;
+    const size_t end = rest->find('\n', middle + 1);
+    *name = rest->substr(0, middle);
+    *value = rest->substr(middle + 1, end == std::string_view::npos ? end : end - middle - 1);
+    rest->remove_prefix(end == std::string_view::npos ? rest->size() : end + 1);
+    return true;
+  }
 
   // The subprotocols that a WebSocket client offers in all its Sec-WebSocket-Protocol fields.
   static std::vector<std::string_view> Subprotocols(std::string_view headers);

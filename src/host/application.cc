@@ -101,7 +101,7 @@ void Application::On(const GilHeld& gil, Exchange& exchange, RequestEvent event)
   exchange.early_events.push_back(std::move(event));
 }
 
-void Application::Begin(const GilHeld& gil, RefPtr<Exchange> exchange) {
+void Application::Begin(const GilHeld& gil, const RefPtr<Exchange>& exchange) {
   switch (state_) {
     case State::kReady:
       return Admit(gil, exchange);
@@ -109,7 +109,7 @@ void Application::Begin(const GilHeld& gil, RefPtr<Exchange> exchange) {
       return Refuse(*exchange, load_failure_);
     case State::kNew:
     case State::kLoading:
-      waiting_.push_back(std::move(exchange));
+      waiting_.push_back(exchange);
       return;
     case State::kStopping:
     case State::kStopped:

@@ -82,7 +82,7 @@ class Application final : public asgi::CycleHost {
 
   bool FinishLoad(const python::GilHeld& gil, python::Borrowed loaded);
   void EndLoad(const python::GilHeld& gil, const bridge::Failure* failure);
-  void Begin(const python::GilHeld& gil, bridge::RefPtr<bridge::Exchange> exchange);
+  void Begin(const python::GilHeld& gil, const bridge::RefPtr<bridge::Exchange>& exchange);
   bridge::RefPtr<asgi::Cycle> MakeCycle(const bridge::RefPtr<bridge::Exchange>& exchange,
                                         const bridge::RequestHead& head);
   void Admit(const python::GilHeld& gil, const bridge::RefPtr<bridge::Exchange>& exchange);

@@ -80,10 +80,10 @@ void Runtime::OnStarted(const Failure* failure) {
     std::lock_guard lock(mutex_);
     failure_ = std::make_unique<Failure>(*failure);
   }
-  for (python::LoopItem& item : loop_->Close()) Refuse(std::move(item));
+  for (const python::LoopItem& item : loop_->Close()) Refuse(item);
 }
 
-void Runtime::Refuse(python::LoopItem item) {
+void Runtime::Refuse(const python::LoopItem& item) {
   Failure failure;
   {
     std::lock_guard lock(mutex_);
@@ -99,27 +99,14 @@ void Runtime::Refuse(python::LoopItem item) {
 void Runtime::Call(std::function<void(const GilHeld&)> call,
                    std::function<void(const Failure&)> refused) {
   python::LoopItem item;
-  item.call =
-      std::make_unique<python::LoopItem::Call>(python::LoopItem::Call{std::move(call), refused});
-  if (!loop_->Post(std::move(item))) {
-    python::LoopItem again;
-    again.call = std::make_unique<python::LoopItem::Call>(
-        python::LoopItem::Call{nullptr, std::move(refused)});
-    Refuse(std::move(again));
-  }
+  item.call = std::make_unique<python::LoopItem::Call>(
+      python::LoopItem::Call{std::move(call), std::move(refused)});
+  if (!loop_->Post(std::move(item))) Refuse(item);
 }
 
 void Runtime::Deliver(bridge::RefPtr<bridge::Exchange> exchange, RequestEvent event, WakeUp when) {
-  const RequestEvent::Kind kind = event.kind;
-  python::LoopItem item;
-  item.exchange = exchange;
-  item.event = std::move(event);
-  if (!loop_->Post(std::move(item), when)) {
-    python::LoopItem again;
-    again.exchange = std::move(exchange);
-    again.event.kind = kind;
-    Refuse(std::move(again));
-  }
+  python::LoopItem item{std::move(exchange), std::move(event)};
+  if (!loop_->Post(std::move(item), when)) Refuse(item);
 }
 
 void Runtime::WatchFlushes() {

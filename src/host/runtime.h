@@ -72,7 +72,7 @@ class Runtime {
  private:
   Runtime() = default;
   void OnStarted(const bridge::Failure* failure);
-  void Refuse(python::LoopItem item);
+  void Refuse(const python::LoopItem& item);
   void WatchFlushes();
 
   mutable std::mutex mutex_;

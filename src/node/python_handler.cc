@@ -91,7 +91,8 @@ void PythonHandler::Load(const Napi::CallbackInfo& info) {
 Napi::Value PythonHandler::Start(const Napi::CallbackInfo& info) {
   bridge::Trace(bridge::Stage::kEntered);
   host::Refusal refusal;
-  const auto exchange = host::Admit(*application_, ReadRequest(info, &mailbox_->spare_heads()), mailbox_, &refusal);
+  const auto exchange =
+      host::Admit(*application_, ReadRequest(info, &mailbox_->spare_heads()), mailbox_, &refusal);
   if (!exchange) return Napi::Number::New(info.Env(), refusal == host::Refusal::kBusy ? -1 : -2);
   const uint32_t slot = mailbox_->Add(exchange);
   using WakeUp = host::Runtime::WakeUp;
@@ -104,7 +105,8 @@ Napi::Value PythonHandler::StartSync(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const auto sink = std::make_shared<SyncSink>();
   host::Refusal refusal;
-  const auto exchange = host::Admit(*application_, ReadRequest(info, &mailbox_->spare_heads()), sink, &refusal);
+  const auto exchange =
+      host::Admit(*application_, ReadRequest(info, &mailbox_->spare_heads()), sink, &refusal);
   if (!exchange) {
     return ToFailureObject(env,
                            refusal == host::Refusal::kBusy

@@ -91,7 +91,7 @@ void ResponseWriter::Add(Napi::Env env, bridge::ResponseEvent& event, uint32_t s
     case Kind::kNotice:
       arguments_.push_back(Napi::String::New(env, event.body));
       arguments_.push_back(event.failure ? Napi::Value(ToFailureObject(env, *event.failure))
-                                      : env.Undefined());
+                                         : env.Undefined());
       break;
     case Kind::kConsumed:
       break;

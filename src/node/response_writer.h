@@ -31,9 +31,9 @@ class ResponseWriter {
   // In a handle scope that lives until Values().
   void Add(Napi::Env env, bridge::ResponseEvent& event, uint32_t slot);
   size_t count() const { return count_; }
-  // (count, numbers, ...values): the values of all events in their order; kinds decide how many each
-  // has. As arguments, because to fill an array costs a call into the engine for each of them. Good
-  // until Clear().
+  // (count, numbers, ...values): the values of all events in their order; kinds decide how many
+  // each has. As arguments, because to fill an array costs a call into the engine for each of them.
+  // Good until Clear().
   const std::vector<napi_value>& Arguments(Napi::Env env);
   void Clear();
 

@@ -63,9 +63,9 @@ class LoopThread {
   // Spawns the thread. False with a failure when the system refuses one.
   bool Start(bridge::Failure* failure);
 
-  // False when the thread has stopped taking work.
+  // False when the thread has stopped taking work; the item is left alone then.
   using WakeUp = bridge::Mailbox<LoopItem>::WakeUp;
-  bool Post(LoopItem item, WakeUp when = WakeUp::kNow) {
+  bool Post(LoopItem&& item, WakeUp when = WakeUp::kNow) {
     return mailbox_.Post(std::move(item), when);
   }
   void Flush() { mailbox_.Flush(); }
@@ -127,7 +127,8 @@ class LoopThread {
   Watchdog watchdog_;
 
   std::mutex flush_mutex_;
-  std::vector<std::shared_ptr<bridge::ResponseSink>> to_flush_;  // the Python thread alone writes it
+  std::vector<std::shared_ptr<bridge::ResponseSink>>
+      to_flush_;  // the Python thread alone writes it
   uint64_t flushes_ = 0;
   bool flush_watched_ = false;
   uint64_t flushes_at_last_watch_ = 0;

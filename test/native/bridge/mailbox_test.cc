@@ -19,7 +19,7 @@ class CountingWaker final : public Waker {
 TEST(Mailbox, WakesOncePerBatch) {
   CountingWaker waker;
   Mailbox<int> mailbox(waker);
-  for (int i = 0; i < 10; ++i) mailbox.Post(i);
+  for (int i = 0; i < 10; ++i) mailbox.Post(int(i));
   EXPECT_EQ(waker.wakes, 1);
   std::vector<int> seen;
   EXPECT_FALSE(mailbox.Drain([&](int item) { seen.push_back(item); }));
@@ -33,7 +33,7 @@ TEST(Mailbox, DrainIsCappedSoThatOtherWorkGetsItsTurn) {
   CountingWaker waker;
   Mailbox<size_t> mailbox(waker);
   const size_t total = Mailbox<size_t>::kDrainCap + 3;
-  for (size_t i = 0; i < total; ++i) mailbox.Post(i);
+  for (size_t i = 0; i < total; ++i) mailbox.Post(size_t(i));
   size_t next = 0;
   const auto in_order = [&](size_t item) { EXPECT_EQ(item, next++); };
   EXPECT_TRUE(mailbox.Drain(in_order));
@@ -67,7 +67,7 @@ TEST(Mailbox, NothingIsLostBetweenSpinningAndSleeping) {
   Mailbox<int> mailbox(waker);
   std::thread producer([&] {
     for (int i = 0; i < kItems; ++i) {
-      mailbox.Post(i);
+      mailbox.Post(int(i));
       if (i % 64 == 0) std::this_thread::sleep_for(std::chrono::microseconds(i % 7));
     }
   });
@@ -98,7 +98,7 @@ TEST(Mailbox, WhatIsPostedDuringADrainWakesAgain) {
 TEST(Mailbox, WakeUpsThatBecomeOneLoseNothing) {
   CountingWaker waker;
   Mailbox<size_t> mailbox(waker);
-  for (size_t i = 0; i < Mailbox<size_t>::kDrainCap + 1; ++i) mailbox.Post(i);
+  for (size_t i = 0; i < Mailbox<size_t>::kDrainCap + 1; ++i) mailbox.Post(size_t(i));
   size_t seen = 0;
   const auto count = [&](size_t) { ++seen; };
   ASSERT_TRUE(mailbox.Drain(count)) << "a rest of one is left, so the consumer wakes itself";
