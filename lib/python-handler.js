@@ -150,7 +150,7 @@ class PythonHandler extends EventEmitter {
    * @returns {Promise<Response>} with the whole body. Rejects with a PythonError when the app raises.
    */
   handleRequest(request, init) {
-    return this.#request(request, init, (resolve, reject) => new WholeReceiver(resolve, reject, this.#options.highWaterMark, this.#owner));
+    return this.#request(request, init, WholeReceiver, false);
   }
 
   /**
@@ -160,8 +160,7 @@ class PythonHandler extends EventEmitter {
    * @returns {Promise<import('./response').ResponseStream>} once the response has started
    */
   handleStream(request, init) {
-    return this.#request(request, init, (resolve, reject) =>
-      new StreamReceiver(resolve, reject, this.#options.highWaterMark, this.#owner, init?.duplex === true));
+    return this.#request(request, init, StreamReceiver, init?.duplex === true);
   }
 
   /**
@@ -245,8 +244,7 @@ class PythonHandler extends EventEmitter {
     }
     const signal = values.at(-1) instanceof AbortSignal ? values.pop() : undefined;
     const read = { ...CALL_REQUEST, body: encodeCall(target, values) };
-    return readAnswer(await this.#run(read, { signal }, (resolve, reject) =>
-      new StreamReceiver(resolve, reject, this.#options.highWaterMark, this.#owner, false)));
+    return readAnswer(await this.#run(read, { signal }, StreamReceiver, false));
   }
 
   /**
@@ -419,7 +417,8 @@ class PythonHandler extends EventEmitter {
     });
   }
 
-  #request(request, init, makeReceiver) {
+  /** @param {typeof WholeReceiver} Receiver @param {boolean} duplex whether the caller writes the request body */
+  #request(request, init, Receiver, duplex) {
     let read;
     try {
       read = readRequest(request, this.#options.rootPath);
@@ -427,48 +426,38 @@ class PythonHandler extends EventEmitter {
     } catch (error) {
       return Promise.reject(error);
     }
-    return this.#run(read, init, makeReceiver);
+    return this.#run(read, init, Receiver, duplex);
   }
 
-  #run(read, init, makeReceiver) {
+  #run(read, init, Receiver, duplex) {
     return new Promise((resolve, reject) => {
       if (this.#closing) throw closed();
-      const { signal, scope } = init ?? {};
+      const signal = init?.signal;
       signal?.throwIfAborted();
-      let settle = resolve;
-      let fail = reject;
-      if (signal) {
-        const abort = () => receiver.abort(signal.reason);
-        signal.addEventListener('abort', abort, { once: true });
-        settle = (value) => {
-          // A stream stays abortable until it has ended.
-          if (receiver instanceof StreamReceiver) value.once('close', () => signal.removeEventListener('abort', abort));
-          else signal.removeEventListener('abort', abort);
-          resolve(value);
-        };
-        fail = (error) => {
-          signal.removeEventListener('abort', abort);
-          reject(error);
-        };
-      }
-      const receiver = makeReceiver(settle, fail);
-      const start = () => {
-        if (signal?.aborted) return;
-        this.#start(read, scope ?? read.scope, receiver, receiver.duplex === true);
-      };
-      if (this.#native) start();
-      else this.#whenBegun(start, fail);
+      const receiver = new Receiver(resolve, reject, this.#options.highWaterMark, this.#owner, duplex);
+      if (signal) receiver.abortBy(signal);
+      const scope = init?.scope ?? read.scope;
+      if (this.#native) this.#start(read, scope, receiver, duplex);
+      else this.#startLater(read, scope, receiver, duplex, signal);
     });
   }
 
-  #whenBegun(start, fail) {
+  /** Once the app is there. */
+  #startLater(read, scope, receiver, duplex, signal) {
     hub.hold();
-    this.#begin().then(start).catch(fail).finally(() => hub.release());
+    this.#begin().then(() => {
+      if (!signal?.aborted) this.#start(read, scope, receiver, duplex);
+    }).catch((error) => receiver.onFailed(error)).finally(() => hub.release());
   }
 
   #start({ head, body, source, abilities = this.#abilities }, scope, receiver, duplex) {
     const complete = source === undefined && !duplex;
-    hub.start(this.#native, { head, body, complete, abilities, extra: this.#extraScope(scope) }, receiver);
+    try {
+      hub.start(this.#native, { head, body, complete, abilities, extra: this.#extraScope(scope) }, receiver);
+    } catch (error) {
+      receiver.onFailed(error);
+      return;
+    }
     if (body) receiver.countSent(body.length);
     if (source) this.#feed(source, receiver);
   }

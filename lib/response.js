@@ -192,6 +192,9 @@ class WholeReceiver {
   #credit;
   #onWritable;
 
+  /** Stops to listen to the caller's signal. @type {(() => void) | undefined} */
+  #unwatch;
+
   /** Bytes of the request body that have been handed to the app. */
   sent = 0;
   #traffic;
@@ -207,6 +210,18 @@ class WholeReceiver {
     this.#reject = reject;
     this.highWaterMark = highWaterMark;
     this.#traffic = traffic;
+  }
+
+  /** The caller gives up with this signal. @param {AbortSignal} signal */
+  abortBy(signal) {
+    const abort = () => this.abort(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    this.#unwatch = () => signal.removeEventListener('abort', abort);
+  }
+
+  /** The signal means nothing any more. */
+  unwatch() {
+    this.#unwatch?.();
   }
 
   /** @param {number} bytes of the request body */
@@ -250,10 +265,12 @@ class WholeReceiver {
   #settle(response, trailers) {
     if (trailers) response.trailers = Headers.fromFlat(flatHeaders(trailers));
     if (this.debug) response.debug = this.debug;
+    this.unwatch();
     this.#resolve(response);
   }
 
   onFailed(error) {
+    this.unwatch();
     this.#reject(error);
     this.#wakeWriter();
   }
@@ -313,6 +330,8 @@ class StreamReceiver extends WholeReceiver {
   onStart(status, headers) {
     this.#stream = new ResponseStream(this, status, headers);
     this.#stream.debug = this.debug;
+    // Abortable until it has ended.
+    this.#stream.once('close', () => this.unwatch());
     this.#resolve(this.#stream);
   }
 
