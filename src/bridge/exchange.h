@@ -148,6 +148,9 @@ class Exchange final : public RefCounted, public Pooled<Exchange> {
 inline void Prefetch(const ResponseEvent& event) {
   PrefetchForWriting<sizeof(Exchange)>(event.exchange.get());
 }
+inline void PrefetchNext(const ResponseEvent& event) {
+  PrefetchForWriting<2 * kCacheLine>(event.headers.data());
+}
 
 }  // namespace node_asgi::bridge
 
