@@ -16,6 +16,7 @@ const DEBUG = 32 << SHIFT;
 const CONTINUE = 64 << SHIFT;
 const CALL = 128 << SHIFT;
 const WEB_SOCKET = 256 << SHIFT;
+const LENT_BODY = 512 << SHIFT;
 
 /** What a response of a Node server can do. @param {any} req @param {any} res */
 function abilitiesOf(req, res) {
@@ -34,4 +35,4 @@ function tlsOf(req) {
   return session?.encrypted ? tlsExtension(session.socket, session) : undefined;
 }
 
-module.exports = { COMPLETE, LATER, TRAILERS, DEBUG, CONTINUE, CALL, WEB_SOCKET, abilitiesOf, tlsOf };
+module.exports = { COMPLETE, LATER, TRAILERS, DEBUG, CONTINUE, CALL, WEB_SOCKET, LENT_BODY, abilitiesOf, tlsOf };

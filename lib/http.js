@@ -3,8 +3,10 @@
 /** Python apps behind Node's own servers: node:http, node:https, node:http2 (compat), Express and Connect. */
 
 const fs = require('node:fs');
+const http = require('node:http');
+const net = require('node:net');
 
-const { CONTINUE, abilitiesOf, tlsOf } = require('./abilities');
+const { CONTINUE, LENT_BODY, abilitiesOf, tlsOf } = require('./abilities');
 const { awaitsContinue, writeContinue } = require('./attach');
 const { FileSender } = require('./file-sender');
 const { ResponseCredit, RequestWindow, sizeOf, toBuffer } = require('./flow');
@@ -59,6 +61,7 @@ class HttpReceiver {
       if (options.maxBodyBytes > 0 && announced > options.maxBodyBytes) throw tooLarge(options.maxBodyBytes);
     }
     let abilities = abilitiesOf(req, this.#res);
+    if (copiesNothing(this.#res)) abilities |= LENT_BODY;
     const head = headOfIncoming(req, options.rootPath, body);
     const waits = this.#streaming && awaitsContinue(req);
     if (waits) abilities |= CONTINUE;
@@ -179,7 +182,19 @@ class HttpReceiver {
     });
   }
 
-  onChunk(body) {
+  onBlock(block, bytes) {
+    const piece = block.memory.subarray(0, bytes);
+    if (!this.#file && !this.#res.destroyed && copiesNothing(this.#res)) {
+      this.onChunk(piece, block.give);
+      return;
+    }
+    const copy = Buffer.from(piece);
+    block.give();
+    this.onChunk(copy);
+  }
+
+  /** @param {Buffer | string} body @param {() => void} [written] called when Node looks at it no more */
+  onChunk(body, written) {
     if (this.#file) {
       this.#file.after(() => this.onChunk(body));
       return;
@@ -188,7 +203,7 @@ class HttpReceiver {
     const size = sizeOf(body);
     this.#owner.bytesOut += size;
     this.#credit ??= new ResponseCredit(this.#owner.options.highWaterMark);
-    const goesOn = this.#res.write(toBuffer(body));
+    const goesOn = this.#res.write(toBuffer(body), written);
     // Middleware that packs bodies keeps what it was given until it is told: nothing that an app sends waits.
     if (Object.hasOwn(this.#res, 'flush')) this.#res.flush();
     if (goesOn) {
@@ -237,6 +252,19 @@ class HttpReceiver {
     if (this.#onClose) this.#res.off('close', this.#onClose);
     if (this.#streaming && !this.#req.readableEnded) this.#req.resume();
   }
+}
+
+const { write } = http.ServerResponse.prototype;
+const { write: writeToSocket } = net.Socket.prototype;
+
+/**
+ * Whether what is written to a response reaches nobody but Node, which looks at it no more once it says that it has been
+ * written: only such memory can be lent. Middleware that packs or logs bodies has a write() of its own.
+ * @param {any} res
+ */
+function copiesNothing(res) {
+  const { socket } = res;
+  return res.write === write && socket != null && socket.constructor === net.Socket && socket.write === writeToSocket;
 }
 
 /** Whether the client takes trailers (RFC 9110 section 10.1.4; checklist E-15). @param {any} req */

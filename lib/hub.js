@@ -22,15 +22,16 @@ const CONSUMED = 5;
 const HINT = 6;
 const PUSH = 7;
 const FILE = 8;
-const DEBUG = 9;
-const ACCEPT = 10;
-const TEXT = 11;
-const BINARY = 12;
-const CLOSE = 13;
-/** From here on what belongs to no exchange; NOTICE is 15. */
-const SETTLED = 14;
+const BLOCK = 9;
+const DEBUG = 10;
+const ACCEPT = 11;
+const TEXT = 12;
+const BINARY = 13;
+const CLOSE = 14;
+/** From here on what belongs to no exchange; NOTICE is 16. */
+const SETTLED = 15;
 /** node/response_writer.cc: how many values an event of each kind has */
-const VALUES = [2, 1, 1, 2, 1, 0, 1, 2, 2, 1, 2, 1, 1, 1, 2, 2];
+const VALUES = [2, 1, 1, 2, 1, 0, 1, 2, 2, 1, 1, 2, 1, 1, 1, 2, 2];
 /** node/response_writer.h, kNumbers */
 const NUMBERS = 3;
 /** Requests that may share one wake-up of the Python thread. */
@@ -49,6 +50,7 @@ const FLUSH_AFTER = 16;
  * @property {(links: string[]) => void} [onHint] this and the following: where the request's flags offer it
  * @property {(path: string, headers: string) => void} [onPush]
  * @property {(fd: number, offset: number, bytes: number) => void} [onFile] the receiver closes the descriptor
+ * @property {(block: LentBlock, bytes: number) => void} [onBlock] the receiver gives it back
  * @property {(json: string) => void} [onDebug]
  * @property {(subprotocol: string, headers: string) => void} [onAccept] this and the following: of a WebSocket
  * @property {(body: Buffer | string | undefined, binary: boolean) => void} [onMessage]
@@ -108,6 +110,7 @@ function deliver(kind, slot, number, first, second) {
   const receiver = slots[slot];
   if (receiver === undefined) {
     if (kind === FILE) fs.closeSync(number);
+    else if (kind === BLOCK) mailbox.giveBlock(first);
     return;
   }
   if (traces.size > 0) observe(kind, slot, number, first);
@@ -142,6 +145,9 @@ function deliver(kind, slot, number, first, second) {
     case FILE:
       receiver.onFile(number, first, second);
       break;
+    case BLOCK:
+      receiver.onBlock(lentBlock(first), number);
+      break;
     case DEBUG:
       receiver.onDebug(first);
       break;
@@ -159,6 +165,18 @@ function deliver(kind, slot, number, first, second) {
       receiver.onClose(number, first);
       break;
   }
+}
+
+/**
+ * A block of native memory (bridge/body_blocks.h). Nobody may look at it any more once it has been given back.
+ * @typedef {{memory: Buffer, give: () => void}} LentBlock
+ */
+/** @type {LentBlock[]} by number */
+const lentBlocks = [];
+
+/** @param {number} index */
+function lentBlock(index) {
+  return lentBlocks[index] ??= { memory: mailbox.block(index), give: () => mailbox.giveBlock(index) };
 }
 
 function observe(kind, slot, number, failure) {

@@ -8,6 +8,7 @@
       "src/asgi/messages.cc",
       "src/asgi/scope.cc",
       "src/asgi/websocket_cycle.cc",
+      "src/bridge/body_blocks.cc",
       "src/bridge/exchange.cc",
       "src/bridge/flow_window.cc",
       "src/bridge/request_head.cc",

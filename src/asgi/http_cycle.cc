@@ -24,6 +24,9 @@ namespace {
 // How long a response head without a body waits for company (checklist H-16b).
 constexpr double kHeadDelaySeconds = 0.02;
 
+// Smaller pieces cost less as strings.
+constexpr size_t kLeastBlock = 8192;
+
 }  // namespace
 
 HttpCycle::HttpCycle(bridge::RefPtr<CycleHost> host, bridge::RefPtr<bridge::Exchange> exchange,
@@ -223,11 +226,27 @@ bool HttpCycle::PerformBody(const GilHeld& gil, Borrowed message) {
 }
 
 void HttpCycle::PostChunk(std::string_view bytes) {
+  bytes = PostBlocks(bytes);
   if (bytes.empty()) return;
   ResponseEvent event{Kind::kChunk};
   event.body = bytes;
   window_.Take(bytes.size());
   Post(std::move(event), Urgency::kNow);
+}
+
+std::string_view HttpCycle::PostBlocks(std::string_view bytes) {
+  if ((abilities_ & bridge::kLentBody) == 0 || exchange() == nullptr) return bytes;
+  bridge::BodyBlocks* const blocks = exchange()->sink()->body_blocks();
+  while (blocks != nullptr && bytes.size() >= kLeastBlock) {
+    ResponseEvent event{Kind::kBlock};
+    event.block = blocks->Take();
+    if (!event.block) break;
+    event.amount = bytes.copy(event.block.data(), bridge::BodyBlocks::kBytes);
+    bytes.remove_prefix(event.amount);
+    window_.Take(event.amount);
+    Post(std::move(event), Urgency::kNow);
+  }
+  return bytes;
 }
 
 void HttpCycle::EndBody(const GilHeld& gil, std::string_view rest) {

@@ -60,6 +60,8 @@ class HttpCycle final : public Cycle, public bridge::Pooled<HttpCycle> {
   // Counts body bytes against content-length. False with a Python error set.
   bool CountBody(const python::GilHeld& gil, uint64_t bytes, bool more_body);
   void PostChunk(std::string_view bytes);
+  // What can go in blocks of the host; returns the rest.
+  std::string_view PostBlocks(std::string_view bytes);
   void PostFile(FilePart part);
   // The body is complete; trailers may still be owed. `rest` is the last of the body.
   void EndBody(const python::GilHeld& gil, std::string_view rest);

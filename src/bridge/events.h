@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "bridge/body_blocks.h"
 #include "bridge/failure.h"
 #include "bridge/file_descriptor.h"
 #include "bridge/ref_counted.h"
@@ -51,6 +52,7 @@ struct ResponseEvent {
     kHint,      // headers: links for a 103 response, each on a line
     kPush,      // body: a path; headers: those of a request that the client will make for it
     kFile,      // file, offset, amount: bytes of a file as the next part of the body
+    kBlock,     // block, amount: bytes of it, the next piece of the body
     kDebug,     // body: a JSON object for a test
     kAccept,    // WebSocket: body: the subprotocol, or empty; headers
     kText,      // body: a WebSocket text message, UTF-8
@@ -69,6 +71,7 @@ struct ResponseEvent {
   std::unique_ptr<Failure> failure{};
   FileDescriptor file{};
   uint64_t offset = 0;
+  BodyBlock block{};
 
   bool last() const {
     return kind == Kind::kWhole || kind == Kind::kEnd || kind == Kind::kFailed ||

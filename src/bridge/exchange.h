@@ -68,6 +68,8 @@ enum Ability : uint32_t {
   kCall = 128,
   // A WebSocket, not an HTTP request.
   kWebSocket = 256,
+  // The host gives memory back: pieces of the body may come in blocks.
+  kLentBody = 512,
 };
 
 // Bytes that most response heads stay below: the memory of a request's head serves them.

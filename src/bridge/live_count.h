@@ -7,7 +7,7 @@
 
 namespace node_asgi::bridge {
 
-enum class Live { kExchange, kReference, kEnvironment, kKinds };
+enum class Live { kExchange, kReference, kEnvironment, kBlock, kKinds };
 
 #if NODE_ASGI_COUNT_LIVE
 inline constexpr bool kCountsLive = true;

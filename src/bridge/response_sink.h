@@ -17,6 +17,8 @@ class ResponseSink {
   virtual ~ResponseSink() = default;
   virtual void Post(ResponseEvent event, Urgency urgency) = 0;
   virtual void Flush() = 0;
+  // For the events of exchanges with the ability kLentBody.
+  virtual BodyBlocks* body_blocks() { return nullptr; }
 };
 
 }  // namespace node_asgi::bridge

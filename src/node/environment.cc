@@ -60,12 +60,13 @@ Napi::Value DumpStacks(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), host::Runtime::Get().DumpStacks(patience));
 }
 
-// liveCounts() -> {exchanges, references, environments}, or null in builds that do not count.
+// liveCounts() -> {exchanges, references, blocks, environments}, or null in builds that do not count.
 Napi::Value LiveCounts(const Napi::CallbackInfo& info) {
   if (!bridge::kCountsLive) return info.Env().Null();
   Napi::Object counts = Napi::Object::New(info.Env());
   counts.Set("exchanges", static_cast<double>(bridge::LiveCount(bridge::Live::kExchange)));
   counts.Set("references", static_cast<double>(bridge::LiveCount(bridge::Live::kReference)));
+  counts.Set("blocks", static_cast<double>(bridge::LiveCount(bridge::Live::kBlock)));
   counts.Set("environments", static_cast<double>(bridge::LiveCount(bridge::Live::kEnvironment)));
   return counts;
 }

@@ -163,6 +163,8 @@ Napi::Function MailboxWrap::Define(Napi::Env env) {
        InstanceMethod("message", &MailboxWrap::Message),
        InstanceMethod("credit", &MailboxWrap::Credit),
        InstanceMethod("disconnect", &MailboxWrap::Disconnect),
+       InstanceMethod("block", &MailboxWrap::Block),
+       InstanceMethod("giveBlock", &MailboxWrap::GiveBlock),
        InstanceMethod("ref", &MailboxWrap::Ref), InstanceMethod("unref", &MailboxWrap::Unref),
        InstanceMethod("close", &MailboxWrap::Close), InstanceMethod("spin", &MailboxWrap::Spin),
        InstanceMethod("wakeups", &MailboxWrap::Wakeups)});
@@ -200,6 +202,19 @@ void MailboxWrap::Disconnect(const Napi::CallbackInfo& info) {
   if (info[1].IsNumber()) event.amount = info[1].As<Napi::Number>().Uint32Value();
   if (info[2].IsString()) event.bytes = info[2].As<Napi::String>().Utf8Value();
   mailbox_->Deliver(info[0].As<Napi::Number>().Uint32Value(), std::move(event));
+}
+
+Napi::Value MailboxWrap::Block(const Napi::CallbackInfo& info) {
+  const auto& blocks = mailbox_->shared_body_blocks();
+  char* const data = blocks->data(info[0].As<Napi::Number>().Uint32Value());
+  using Holder = std::shared_ptr<bridge::BodyBlocks>;
+  return Napi::Buffer<char>::New(
+      info.Env(), data, bridge::BodyBlocks::kBytes,
+      [](Napi::Env, char*, Holder* holder) { delete holder; }, new Holder(blocks));
+}
+
+void MailboxWrap::GiveBlock(const Napi::CallbackInfo& info) {
+  mailbox_->body_blocks()->Give(info[0].As<Napi::Number>().Uint32Value());
 }
 
 void MailboxWrap::Spin(const Napi::CallbackInfo& info) {

@@ -25,6 +25,8 @@ class JsMailbox final : public bridge::ResponseSink, public bridge::Waker {
   ~JsMailbox() override = default;
 
   void Post(bridge::ResponseEvent event, Urgency urgency) override;
+  bridge::BodyBlocks* body_blocks() override { return body_blocks_.get(); }
+  const std::shared_ptr<bridge::BodyBlocks>& shared_body_blocks() const { return body_blocks_; }
   void Flush() override { mailbox_.Flush(); }
   void Wake() noexcept override { uv_async_send(&handles_->async); }
 
@@ -73,6 +75,8 @@ class JsMailbox final : public bridge::ResponseSink, public bridge::Waker {
     int open = 2;
   };
   Handles* handles_;
+  // Before the events, which hold blocks.
+  const std::shared_ptr<bridge::BodyBlocks> body_blocks_ = std::make_shared<bridge::BodyBlocks>();
   std::chrono::microseconds spin_{0};
   bridge::Mailbox<bridge::ResponseEvent> mailbox_;
 
@@ -84,8 +88,8 @@ class JsMailbox final : public bridge::ResponseSink, public bridge::Waker {
 };
 
 // The JavaScript class `Mailbox`: new Mailbox(onBatch), body(slot, bytes), end(slot),
-// message(slot, bytes, isBinary), credit(slot, bytes), disconnect(slot, code, reason), ref, unref,
-// close, spin(microseconds), wakeups.
+// message(slot, bytes, isBinary), credit(slot, bytes), disconnect(slot, code, reason), block(index),
+// giveBlock(index), ref, unref, close, spin(microseconds), wakeups.
 class MailboxWrap final : public Napi::ObjectWrap<MailboxWrap> {
  public:
   static Napi::Function Define(Napi::Env env);
@@ -100,6 +104,9 @@ class MailboxWrap final : public Napi::ObjectWrap<MailboxWrap> {
   void Message(const Napi::CallbackInfo& info);
   void Credit(const Napi::CallbackInfo& info);
   void Disconnect(const Napi::CallbackInfo& info);
+  // The Buffer of a block, for as long as anybody holds it.
+  Napi::Value Block(const Napi::CallbackInfo& info);
+  void GiveBlock(const Napi::CallbackInfo& info);
   void Ref(const Napi::CallbackInfo&) { mailbox_->Ref(); }
   void Unref(const Napi::CallbackInfo&) { mailbox_->Unref(); }
   void Close(const Napi::CallbackInfo&) { mailbox_->Close(); }

@@ -76,6 +76,10 @@ void ResponseWriter::Add(Napi::Env env, bridge::ResponseEvent& event, uint32_t s
       arguments_.push_back(Napi::Number::New(env, static_cast<double>(event.offset)));
       arguments_.push_back(Napi::Number::New(env, static_cast<double>(event.amount)));
       break;
+    case Kind::kBlock:
+      // JavaScript gives it back from here on; numbers[2] is how much of it is used.
+      arguments_.push_back(Napi::Number::New(env, event.block.Release()));
+      break;
     case Kind::kDebug:
     case Kind::kClose:
       arguments_.push_back(Napi::String::New(env, event.body));
