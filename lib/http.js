@@ -61,7 +61,8 @@ class HttpReceiver {
       if (options.maxBodyBytes > 0 && announced > options.maxBodyBytes) throw tooLarge(options.maxBodyBytes);
     }
     let abilities = abilitiesOf(req, this.#res);
-    if (copiesNothing(this.#res)) abilities |= LENT_BODY;
+    // What another handler may answer comes whole.
+    if (!this.#next && copiesNothing(this.#res)) abilities |= LENT_BODY;
     const head = headOfIncoming(req, options.rootPath, body);
     const waits = this.#streaming && awaitsContinue(req);
     if (waits) abilities |= CONTINUE;
@@ -183,7 +184,8 @@ class HttpReceiver {
   }
 
   onBlock(block, bytes) {
-    const piece = block.memory.subarray(0, bytes);
+    const { memory } = block;
+    const piece = bytes === memory.length ? memory : memory.subarray(0, bytes);
     if (!this.#file && !this.#res.destroyed && copiesNothing(this.#res)) {
       this.onChunk(piece, block.give);
       return;

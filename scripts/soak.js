@@ -6,7 +6,7 @@
  *
  *   node scripts/soak.js [seconds, default 600]
  *
- * Fails when anything is left: exchanges, references, environments, tasks or handles; and when memory has grown.
+ * Fails when anything is left: exchanges, references, blocks, environments, tasks or handles; and when memory has grown.
  */
 
 const fs = require('node:fs');
@@ -156,7 +156,7 @@ async function main() {
   const problems = [];
   agent.destroy();
   const after = await settled();
-  for (const what of ['tasks', 'exchanges', 'environments']) {
+  for (const what of ['tasks', 'exchanges', 'blocks', 'environments']) {
     if (after[what] !== before[what]) problems.push(`${what}: ${before[what]} before, ${after[what]} after`);
   }
   // Freelists and caches are filled by then; what is leaked is leaked thousands of times.

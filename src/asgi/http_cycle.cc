@@ -235,7 +235,7 @@ void HttpCycle::PostChunk(std::string_view bytes) {
 }
 
 std::string_view HttpCycle::PostBlocks(std::string_view bytes) {
-  if ((abilities_ & bridge::kLentBody) == 0 || exchange() == nullptr) return bytes;
+  if (!lends_body() || exchange() == nullptr) return bytes;
   bridge::BodyBlocks* const blocks = exchange()->sink()->body_blocks();
   while (blocks != nullptr && bytes.size() >= kLeastBlock) {
     ResponseEvent event{Kind::kBlock};
@@ -255,6 +255,10 @@ void HttpCycle::EndBody(const GilHeld& gil, std::string_view rest) {
     FlushHead();
     PostChunk(rest);
     return;
+  }
+  if (lends_body() && rest.size() >= bridge::BodyBlocks::kBytes) {
+    FlushHead();
+    rest = PostBlocks(rest);
   }
   const bool whole = response_.phase() == ResponseState::Phase::kHeld;
   response_.Complete();

@@ -70,6 +70,7 @@ class HttpCycle final : public Cycle, public bridge::Pooled<HttpCycle> {
   void PostLast(const python::GilHeld& gil, bridge::ResponseEvent event);
   void CountConsumed(size_t bytes);
   bool hides_body() const;
+  bool lends_body() const { return (abilities_ & bridge::kLentBody) != 0; }
 
   Inbound inbound_;
   std::list<std::string> chunks_;  // a list allocates nothing while it is empty

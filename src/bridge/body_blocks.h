@@ -1,8 +1,8 @@
 // Memory for pieces of response bodies. The Python thread fills a block, JavaScript writes it to a
 // socket through a Buffer that was made once, and gives it back. A new Buffer for each piece would
-// cost more than the piece: V8 counts its bytes and collects all garbage after some hundred of them.
-// Thread: any. Owner: a ResponseSink, and the Buffers; a block belongs to whoever holds the handle.
-// Teardown: with the last Buffer.
+// cost more than the piece: V8 counts its bytes and collects all garbage after some hundred of
+// them. Thread: any. Owner: a ResponseSink, and the Buffers; a block belongs to whoever holds the
+// handle. Teardown: with the last Buffer.
 #ifndef NODE_ASGI_BRIDGE_BODY_BLOCKS_H_
 #define NODE_ASGI_BRIDGE_BODY_BLOCKS_H_
 
@@ -51,7 +51,7 @@ class BodyBlock {
 class BodyBlocks {
  public:
   static constexpr size_t kBytes = 65536;  // of a block
-  static constexpr size_t kMost = 64;      // blocks
+  static constexpr size_t kMost = 128;     // blocks
 
   // Memory is allocated with the first use of a block. None when all are in use.
   BodyBlock Take();

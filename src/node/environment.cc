@@ -60,7 +60,8 @@ Napi::Value DumpStacks(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), host::Runtime::Get().DumpStacks(patience));
 }
 
-// liveCounts() -> {exchanges, references, blocks, environments}, or null in builds that do not count.
+// liveCounts() -> {exchanges, references, blocks, environments}, or null in builds that do not
+// count.
 Napi::Value LiveCounts(const Napi::CallbackInfo& info) {
   if (!bridge::kCountsLive) return info.Env().Null();
   Napi::Object counts = Napi::Object::New(info.Env());

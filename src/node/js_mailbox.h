@@ -88,8 +88,8 @@ class JsMailbox final : public bridge::ResponseSink, public bridge::Waker {
 };
 
 // The JavaScript class `Mailbox`: new Mailbox(onBatch), body(slot, bytes), end(slot),
-// message(slot, bytes, isBinary), credit(slot, bytes), disconnect(slot, code, reason), block(index),
-// giveBlock(index), ref, unref, close, spin(microseconds), wakeups.
+// message(slot, bytes, isBinary), credit(slot, bytes), disconnect(slot, code, reason),
+// block(index), giveBlock(index), ref, unref, close, spin(microseconds), wakeups.
 class MailboxWrap final : public Napi::ObjectWrap<MailboxWrap> {
  public:
   static Napi::Function Define(Napi::Env env);

@@ -81,12 +81,12 @@ const SCRIPT = `
   })();
 `;
 
-test('no exchange, reference or environment outlives its use', async () => {
+test('no exchange, reference, block or environment outlives its use', async () => {
   expect(fs.existsSync(counting)).toBe(true);
   const child = new Child(['--expose-gc', '-e', SCRIPT], { env: { ...process.env, NODE_ASGI_BINARY: counting } });
   expect(await child.ended(60_000)).toEqual({ code: 0, signal: null });
   const { before, after, during, environments } = JSON.parse(child.stdout.trim().split('\n').at(-1));
-  expect(before).toMatchObject({ exchanges: 0, environments: 1 });
+  expect(before).toMatchObject({ exchanges: 0, blocks: 0, environments: 1 });
   expect(before.references).toBeGreaterThan(0);
   expect(after).toEqual(before);
   expect(during).toBe(5);

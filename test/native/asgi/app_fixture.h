@@ -32,6 +32,7 @@ class RecordingSink final : public bridge::ResponseSink {
     changed_.notify_all();
   }
   void Flush() override {}
+  bridge::BodyBlocks* body_blocks() override { return &blocks_; }
 
   // The event at `index`, waited for.
   const ResponseEvent& At(size_t index) {
@@ -52,6 +53,7 @@ class RecordingSink final : public bridge::ResponseSink {
  private:
   std::mutex mutex_;
   std::condition_variable changed_;
+  bridge::BodyBlocks blocks_;
   std::deque<ResponseEvent> events_;
 };
 

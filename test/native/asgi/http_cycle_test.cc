@@ -66,6 +66,75 @@ TEST_F(HttpCycle, AStreamWaitsForCredit) {
   EXPECT_EQ(sink_->At(4).kind, Kind::kEnd);
 }
 
+// Sends pieces of 5,000, 70,000 and 200,000 bytes.
+constexpr char kPieces[] =
+    "async def app(scope, receive, send):\n"
+    "  await send({'type': 'http.response.start', 'status': 200})\n"
+    "  for size in (5000, 70000, 200000):\n"
+    "    body = bytes(i % 251 for i in range(size))\n"
+    "    await send({'type': 'http.response.body', 'body': body, 'more_body': size < 200000})\n";
+
+// What has come, in the order in which it came; and how many of its events had a block.
+std::string Joined(test::RecordingSink* sink, int* blocks) {
+  std::string all;
+  *blocks = 0;
+  for (size_t i = 1;; ++i) {
+    const ResponseEvent& event = sink->At(i);
+    if (event.kind == Kind::kBlock) {
+      ++*blocks;
+      all.append(event.block.data(), event.amount);
+    }
+    all.append(event.body);
+    if (event.last()) return all;
+  }
+}
+
+std::string Expected() {
+  std::string all;
+  for (const int size : {5000, 70000, 200000}) {
+    for (int i = 0; i < size; ++i) all += static_cast<char>(i % 251);
+  }
+  return all;
+}
+
+TEST_F(HttpCycle, PiecesComeInBlocksOfAHostThatLendsThem) {
+  host::ApplicationOptions options;
+  options.high_water_mark = 1000000;
+  Load(kPieces, options);
+  bridge::ExchangeRequest request;
+  request.abilities = bridge::kLentBody;
+  Begin(std::move(request));
+  int blocks = 0;
+  EXPECT_EQ(Joined(sink_.get(), &blocks), Expected());
+  EXPECT_EQ(blocks, 4)
+      << "65,536 of the second piece, 3 times 65,536 and less than 8,192 of the third";
+}
+
+TEST_F(HttpCycle, PiecesComeAsTheyAreOnceAllBlocksAreOut) {
+  host::ApplicationOptions options;
+  options.high_water_mark = 1000000;
+  Load(kPieces, options);
+  std::vector<bridge::BodyBlock> held;
+  for (size_t i = 2; i < bridge::BodyBlocks::kMost; ++i)
+    held.push_back(sink_->body_blocks()->Take());
+  bridge::ExchangeRequest request;
+  request.abilities = bridge::kLentBody;
+  Begin(std::move(request));
+  int blocks = 0;
+  EXPECT_EQ(Joined(sink_.get(), &blocks), Expected());
+  EXPECT_EQ(blocks, 2);
+}
+
+TEST_F(HttpCycle, NothingIsLentToAHostThatHasNotOfferedIt) {
+  host::ApplicationOptions options;
+  options.high_water_mark = 1000000;
+  Load(kPieces, options);
+  Begin();
+  int blocks = 0;
+  EXPECT_EQ(Joined(sink_.get(), &blocks), Expected());
+  EXPECT_EQ(blocks, 0);
+}
+
 TEST_F(HttpCycle, TheRequestBodyComesInPiecesAndOnlyTheLastSaysSo) {
   Load(
       "async def app(scope, receive, send):\n"
