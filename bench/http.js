@@ -10,6 +10,8 @@ const OURS = 'node-asgi behind node:http';
 const BARE = 'node:http alone';
 const PROXY = 'node:http -> undici -> uvicorn';
 
+const SILENT = 'no answer in the time that there was';
+
 const mbps = (bytes) => bytes / 1e6;
 
 /** name, path(s), connections, bytes of a request body; `stream`: told in MB/s. */
@@ -69,7 +71,7 @@ async function http() {
     const rows = {};
     const figures = takeTurns(Object.fromEntries(able.map(([name, running]) => [name, () => load(running, scenario)])));
     for (const [name, { rate, bytes, p50, p99, cpu, rss }] of Object.entries(figures)) {
-      const notes = rate === 0 ? 'no answer in the time that there was' : scenario.stream ? `${rss.toFixed(0)} MiB`
+      const notes = rate === 0 ? SILENT : scenario.stream ? `${rss.toFixed(0)} MiB`
         : `p50 ${p50.toFixed(2)} ms  p99 ${p99.toFixed(2)} ms  ${cpu.toFixed(1)} us of CPU a request  ${rss.toFixed(0)} MiB`;
       rows[name] = { value: scenario.throughput ? mbps(scenario.body ? bytes * 2 : bytes) : rate, notes };
     }
@@ -89,7 +91,8 @@ async function http() {
     const before = usage(child.pid);
     const { rate } = node('events-load.js', port, connections, LOAD_MS);
     const { cpu, rss } = usage(child.pid);
-    rows[name] = { value: rate, notes: `${((cpu - before.cpu) / LOAD_MS / 10).toFixed(0)} % of a core  ${rss.toFixed(0)} MiB` };
+    const notes = `${((cpu - before.cpu) / LOAD_MS / 10).toFixed(0)} % of a core  ${rss.toFixed(0)} MiB`;
+    rows[name] = { value: rate, notes: rate === 0 ? SILENT : notes };
   }
   report(`${connections} clients of server-sent events, 10 a second each`, 'events per second', rows);
   stopAll(servers);

@@ -4,6 +4,9 @@
 
 const { mailbox } = require('./hub');
 
+/** What a WebSocket message counts beside its bytes: asgi/websocket_cycle.h, kMessageOverhead. */
+const MESSAGE_OVERHEAD = 64;
+
 /** Bytes of a body as the addon hands it over. @param {Buffer | string | undefined} body */
 const sizeOf = (body) => (body === undefined ? 0 : body.length);
 
@@ -60,4 +63,4 @@ class RequestWindow {
   }
 }
 
-module.exports = { ResponseCredit, RequestWindow, sizeOf, toBuffer };
+module.exports = { MESSAGE_OVERHEAD, ResponseCredit, RequestWindow, sizeOf, toBuffer };

@@ -62,7 +62,7 @@ class HttpReceiver {
     }
     let abilities = abilitiesOf(req, this.#res);
     // What another handler may answer comes whole.
-    if (!this.#next && copiesNothing(this.#res)) abilities |= LENT_BODY;
+    if (!this.#next && keepsNothing(this.#res)) abilities |= LENT_BODY;
     const head = headOfIncoming(req, options.rootPath, body);
     const waits = this.#streaming && awaitsContinue(req);
     if (waits) abilities |= CONTINUE;
@@ -186,7 +186,7 @@ class HttpReceiver {
   onBlock(block, bytes) {
     const { memory } = block;
     const piece = bytes === memory.length ? memory : memory.subarray(0, bytes);
-    if (!this.#file && !this.#res.destroyed && copiesNothing(this.#res)) {
+    if (!this.#file && !this.#res.destroyed && keepsNothing(this.#res)) {
       this.onChunk(piece, block.give);
       return;
     }
@@ -260,11 +260,11 @@ const { write } = http.ServerResponse.prototype;
 const { write: writeToSocket } = net.Socket.prototype;
 
 /**
- * Whether what is written to a response reaches nobody but Node, which looks at it no more once it says that it has been
- * written: only such memory can be lent. Middleware that packs or logs bodies has a write() of its own.
+ * Whether a response keeps nothing of what is written to it: it goes to Node alone, which looks at it no more once it says
+ * that it has been written. Only then can memory be lent. Middleware that packs or logs bodies has a write() of its own.
  * @param {any} res
  */
-function copiesNothing(res) {
+function keepsNothing(res) {
   const { socket } = res;
   return res.write === write && socket != null && socket.constructor === net.Socket && socket.write === writeToSocket;
 }

@@ -4,12 +4,11 @@
 
 const { WEB_SOCKET } = require('./abilities');
 const { create } = require('./errors');
-const { RequestWindow, ResponseCredit, sizeOf, toBuffer } = require('./flow');
+const { MESSAGE_OVERHEAD, RequestWindow, ResponseCredit, sizeOf, toBuffer } = require('./flow');
 const hub = require('./hub');
 const { describe } = require('./options');
+const { flatHeaders } = require('./response');
 
-/** What a message counts beside its bytes: asgi/websocket_cycle.h, kMessageOverhead. */
-const OVERHEAD = 64;
 const NO_STATUS = 1005;
 const ABNORMAL = 1006;
 const INTERNAL_ERROR = 1011;
@@ -114,7 +113,7 @@ class InProcessWebSocket extends EventTarget {
       this.#waitingBytes -= bytes.length;
       this.#owner.bytesIn += bytes.length;
       hub.mailbox.message(this.slot, bytes, binary);
-      this.#window.take(bytes.length + OVERHEAD);
+      this.#window.take(bytes.length + MESSAGE_OVERHEAD);
     }
     if (this.readyState === CLOSING && this.#waiting.length === 0) this.#leave();
   }
@@ -167,7 +166,7 @@ class InProcessWebSocket extends EventTarget {
     later(() => {
       if (this.readyState !== CONNECTING) return;
       this.protocol = subprotocol;
-      const flat = headers === '' ? [] : headers.split('\n');
+      const flat = flatHeaders(headers);
       for (let i = 0; i < flat.length; i += 2) this.headers.push([flat[i], flat[i + 1]]);
       this.readyState = OPEN;
       this.dispatchEvent(new Event('open'));
@@ -177,7 +176,7 @@ class InProcessWebSocket extends EventTarget {
   onMessage(body, binary) {
     const size = sizeOf(body);
     this.#owner.bytesOut += size;
-    this.#credit.pass(this.slot, size + OVERHEAD);
+    this.#credit.pass(this.slot, size + MESSAGE_OVERHEAD);
     const bytes = toBuffer(body);
     later(() => {
       if (this.readyState !== OPEN) return;

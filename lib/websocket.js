@@ -7,7 +7,7 @@ const http = require('node:http');
 const { WebSocket, WebSocketServer } = require('ws');
 
 const { WEB_SOCKET, tlsOf } = require('./abilities');
-const { ResponseCredit, RequestWindow, sizeOf, toBuffer } = require('./flow');
+const { MESSAGE_OVERHEAD, ResponseCredit, RequestWindow, sizeOf, toBuffer } = require('./flow');
 const hub = require('./hub');
 const { create } = require('./errors');
 const { answerError } = require('./http');
@@ -15,8 +15,6 @@ const { headOfIncoming } = require('./request');
 const { flatHeaders } = require('./response');
 const { forHttp2, writeHead } = require('./write-head');
 
-/** What a message counts beside its bytes: asgi/websocket_cycle.h, kMessageOverhead. */
-const OVERHEAD = 64;
 /** The most that is read from a client before its handshake is answered, in bytes. */
 const EARLY_BYTES = 65536;
 
@@ -296,7 +294,7 @@ class WebSocketReceiver {
       if (this.slot < 0) return;
       this.#owner.bytesIn += data.length;
       hub.mailbox.message(this.slot, data, binary);
-      if (this.#window.take(data.length + OVERHEAD)) return;
+      if (this.#window.take(data.length + MESSAGE_OVERHEAD)) return;
       this.#paused = true;
       ws.pause();
     });
@@ -318,7 +316,7 @@ class WebSocketReceiver {
     const size = sizeOf(body);
     this.#owner.bytesOut += size;
     const { highWaterMark } = this.#owner.options;
-    this.#unpassed += size + OVERHEAD;
+    this.#unpassed += size + MESSAGE_OVERHEAD;
     this.#cork();
     if (ws.bufferedAmount < highWaterMark) {
       ws.send(toBuffer(body), { binary });

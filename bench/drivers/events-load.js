@@ -1,9 +1,13 @@
 'use strict';
 
-/** Opens connections to /events and counts what comes. argv: port, connections, milliseconds. Prints JSON {rate} of events. */
+/**
+ * Opens connections to /events and counts what comes. argv: port, connections, milliseconds. Prints JSON {rate} of events:
+ * 0 when not all are answered within ten seconds.
+ */
 
 const net = require('node:net');
 
+const PATIENCE = 10_000;
 const [port, connections, duration] = process.argv.slice(2).map(Number);
 let events = 0;
 let answering = 0;
@@ -20,13 +24,17 @@ for (let i = 0; i < connections; i += 1) {
     process.exit(1);
   });
 }
+function tell(rate) {
+  console.log(JSON.stringify({ rate }));
+  process.exit(0);
+}
+
+const patience = setTimeout(() => tell(0), PATIENCE);
 const waiting = setInterval(() => {
   if (answering < connections) return;
   clearInterval(waiting);
+  clearTimeout(patience);
   const before = events;
   const began = performance.now();
-  setTimeout(() => {
-    console.log(JSON.stringify({ rate: (events - before) / (performance.now() - began) * 1000 }));
-    process.exit(0);
-  }, duration);
+  setTimeout(() => tell((events - before) / (performance.now() - began) * 1000), duration);
 }, 10);

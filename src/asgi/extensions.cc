@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "asgi/messages.h"
+#include "bridge/ascii.h"
 #include "bridge/exchange.h"
 #include "bridge/request_head.h"
 #include "python/call.h"
@@ -97,10 +98,9 @@ bool IsForbiddenTrailer(std::string_view name) {
                                              "transfer-encoding",
                                              "upgrade",
                                              "www-authenticate"};
-  std::string lowered(name);
-  std::transform(lowered.begin(), lowered.end(), lowered.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return std::find(std::begin(kForbidden), std::end(kForbidden), lowered) != std::end(kForbidden);
+  return std::any_of(std::begin(kForbidden), std::end(kForbidden), [name](std::string_view field) {
+    return bridge::EqualsIgnoringCase(name, field);
+  });
 }
 
 }  // namespace

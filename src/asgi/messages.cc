@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 
+#include "bridge/ascii.h"
 #include "bridge/exchange.h"
 #include "python/call.h"
 #include "python/error.h"
@@ -11,6 +12,7 @@
 
 namespace node_asgi::asgi {
 
+using bridge::EqualsIgnoringCase;
 using namespace python;  // NOLINT(build/namespaces): the C API table reads as ordinary C API
 
 namespace {
@@ -18,13 +20,6 @@ namespace {
 std::string TypeName(const GilHeld& gil, Borrowed object) {
   const Owned type = Owned::Steal(PyObject_Type(object.get()));
   return TextOf(gil, GetAttribute(gil, type, "__name__"));
-}
-
-bool EqualsIgnoringCase(std::string_view text, std::string_view lower) {
-  return text.size() == lower.size() &&
-         std::equal(text.begin(), text.end(), lower.begin(), [](char a, char b) {
-           return (a >= 'A' && a <= 'Z' ? static_cast<char>(a + 32) : a) == b;
-         });
 }
 
 // RFC 9110 section 5.6.2. A table: these are asked for each character of each header name.

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "bridge/ascii.h"
 #include "python/call.h"
 #include "python/interned.h"
 
@@ -107,12 +108,8 @@ PyObject* ScopeBuilder::CachedText(const GilHeld& gil, std::string_view text) {
 }
 
 PyObject* ScopeBuilder::CachedHeaderName(const GilHeld& gil, std::string_view name) {
-  return header_names_.Get(name, [&gil](std::string_view given) {
-    std::string lowered(given);
-    std::transform(lowered.begin(), lowered.end(), lowered.begin(),
-                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-    return BytesOf(gil, lowered);
-  });
+  return header_names_.Get(
+      name, [&gil](std::string_view given) { return BytesOf(gil, bridge::Lowered(given)); });
 }
 
 PyObject* ScopeBuilder::CachedAddress(const GilHeld& gil, std::string_view host,

@@ -4,6 +4,11 @@
 
 namespace node_asgi::bridge {
 
+BodyBlocks::~BodyBlocks() {
+  // An environment that was terminated has not given back what it held.
+  for (size_t out = made_ - free_.size(); out > 0; --out) CountDown(Live::kBlock);
+}
+
 BodyBlock BodyBlocks::Take() {
   std::lock_guard lock(mutex_);
   uint32_t index = made_;

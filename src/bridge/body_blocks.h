@@ -53,6 +53,11 @@ class BodyBlocks {
   static constexpr size_t kBytes = 65536;  // of a block
   static constexpr size_t kMost = 128;     // blocks
 
+  BodyBlocks() = default;
+  BodyBlocks(const BodyBlocks&) = delete;
+  BodyBlocks& operator=(const BodyBlocks&) = delete;
+  ~BodyBlocks();
+
   // Memory is allocated with the first use of a block. None when all are in use.
   BodyBlock Take();
   void Give(uint32_t index);

@@ -83,7 +83,7 @@ struct ScopeExtras {
 
 struct ExchangeRequest {
   // method \n target \n http version \n scheme \n client host \n client port \n server host \n
-  // server port \n root path [\n name \n value]…, latin-1. Built by lib/exchange.js, split by
+  // server port \n root path [\n name \n value]…, latin-1. Built by lib/request.js, split by
   // bridge/request_head.h.
   std::string head;
   std::string body;                     // first body bytes

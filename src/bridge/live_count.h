@@ -1,5 +1,5 @@
 // Counts the live objects of a kind in debug and sanitizer builds, so that tests can assert zero.
-// Thread: any. Release builds: empty, and LiveCounts() is all zero.
+// Thread: any. Release builds: empty, and all counts are zero.
 #ifndef NODE_ASGI_BRIDGE_LIVE_COUNT_H_
 #define NODE_ASGI_BRIDGE_LIVE_COUNT_H_
 

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <utility>
 
+#include "bridge/ascii.h"
+
 namespace node_asgi::bridge {
 namespace {
 
@@ -23,13 +25,6 @@ int HexDigit(char c) {
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
   if (c >= 'A' && c <= 'F') return c - 'A' + 10;
   return -1;
-}
-
-bool IsName(std::string_view name, std::string_view lowered) {
-  return name.size() == lowered.size() &&
-         std::equal(name.begin(), name.end(), lowered.begin(), [](char a, char b) {
-           return (a >= 'A' && a <= 'Z' ? static_cast<char>(a + 32) : a) == b;
-         });
 }
 
 // host[:port] of RFC 3986 sections 3.2.2 and 3.2.3: a name, or an address in brackets.
@@ -75,7 +70,7 @@ std::vector<std::string_view> RequestHead::Subprotocols(std::string_view headers
   std::string_view name;
   std::string_view value;
   while (NextHeader(&headers, &name, &value)) {
-    if (!IsName(name, "sec-websocket-protocol")) continue;
+    if (!EqualsIgnoringCase(name, "sec-websocket-protocol")) continue;
     while (!value.empty()) {
       const size_t comma = value.find(',');
       std::string_view one = value.substr(0, comma);
@@ -94,7 +89,7 @@ bool RequestHead::HasValidHost() const {
   std::string_view name;
   std::string_view value;
   while (NextHeader(&rest, &name, &value)) {
-    if (!IsName(name, "host")) continue;
+    if (!EqualsIgnoringCase(name, "host")) continue;
     if (std::exchange(seen, true) || !IsHost(value)) return false;
   }
   return true;

@@ -1,6 +1,7 @@
 // Where the time of a request goes when it is the only one: a time stamp at each hand-over, in
-// builds with NODE_ASGI_TRACE (preset `trace`, bench/latency.js). In other builds there is nothing
-// of it. Thread: whichever has the request; with several in flight the figures mean nothing.
+// builds with NODE_ASGI_TRACE (preset `trace`, bench/drivers/traced.js). In other builds there is
+// nothing of it. Thread: whichever has the request; with several in flight the figures mean
+// nothing.
 #ifndef NODE_ASGI_BRIDGE_TRACE_H_
 #define NODE_ASGI_BRIDGE_TRACE_H_
 

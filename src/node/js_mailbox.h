@@ -43,8 +43,8 @@ class JsMailbox final : public bridge::ResponseSink, public bridge::Waker {
   // flight; zero, the default: not at all.
   void SetSpin(std::chrono::microseconds longest);
 
-  // See ResponseWriter. Not once it is closed.
-  std::vector<std::string>& spare_heads() { return js_->writer.spare_heads(); }
+  // See ResponseWriter. Null once it is closed.
+  std::vector<std::string>* spare_heads() { return js_ ? &js_->writer.spare_heads() : nullptr; }
 
   void Close();
   uint64_t wakeups() const { return mailbox_.wakeups(); }

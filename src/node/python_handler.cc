@@ -92,7 +92,7 @@ Napi::Value PythonHandler::Start(const Napi::CallbackInfo& info) {
   bridge::Trace(bridge::Stage::kEntered);
   host::Refusal refusal;
   const auto exchange =
-      host::Admit(*application_, ReadRequest(info, &mailbox_->spare_heads()), mailbox_, &refusal);
+      host::Admit(*application_, ReadRequest(info, mailbox_->spare_heads()), mailbox_, &refusal);
   if (!exchange) return Napi::Number::New(info.Env(), refusal == host::Refusal::kBusy ? -1 : -2);
   const uint32_t slot = mailbox_->Add(exchange);
   using WakeUp = host::Runtime::WakeUp;
@@ -106,7 +106,7 @@ Napi::Value PythonHandler::StartSync(const Napi::CallbackInfo& info) {
   const auto sink = std::make_shared<SyncSink>();
   host::Refusal refusal;
   const auto exchange =
-      host::Admit(*application_, ReadRequest(info, &mailbox_->spare_heads()), sink, &refusal);
+      host::Admit(*application_, ReadRequest(info, mailbox_->spare_heads()), sink, &refusal);
   if (!exchange) {
     return ToFailureObject(env,
                            refusal == host::Refusal::kBusy

@@ -23,10 +23,10 @@ class PythonHandler final : public Napi::ObjectWrap<PythonHandler> {
  private:
   // load(token): settles the token once the app serves, or with what went wrong.
   void Load(const Napi::CallbackInfo& info);
-  // start(head, body, complete, extraScope, later) -> slot; -1 busy, -2 closed. `later`:
-  // flushRuntime() follows.
+  // start(head, body, flags, extraScope, tls) -> slot; -1 busy, -2 closed. See
+  // node/request_reader.h; with kWakeLater flushRuntime() follows.
   Napi::Value Start(const Napi::CallbackInfo& info);
-  // startSync(head, body, complete, extraScope, timeout) -> [status, headers, body] or a failure
+  // startSync(head, body, flags, extraScope, tls, timeout) -> [status, headers, body] or a failure
   // object.
   Napi::Value StartSync(const Napi::CallbackInfo& info);
   // stop(token, timeout): settles the token with a report as JSON.

@@ -11,7 +11,7 @@ std::string ReadLatin1(napi_env env, napi_value value, std::vector<std::string>*
   napi_get_value_string_latin1(env, value, buffer, sizeof buffer, &size);
   if (size < sizeof buffer - 1) {
     std::string text;
-    if (!spare->empty()) {
+    if (spare != nullptr && !spare->empty()) {
       text = std::move(spare->back());
       spare->pop_back();
       if (!spare->empty()) bridge::PrefetchForWriting<2 * bridge::kCacheLine>(spare->back().data());

@@ -11,7 +11,7 @@
 
 namespace node_asgi::node {
 
-// A latin-1 string's bytes, in one of the spare texts when there is one. lib/ has made sure that no
+// A latin-1 string's bytes, in one of the spare texts if there is one. lib/ has made sure that no
 // character is above U+00FF.
 std::string ReadLatin1(napi_env env, napi_value value, std::vector<std::string>* spare);
 
@@ -25,7 +25,7 @@ inline constexpr uint32_t kAbilityShift = 8;
 
 // Arguments: head (latin-1, see bridge::ExchangeRequest), body (Uint8Array or undefined), flags,
 // JSON text of the extra scope or undefined, JSON text of the tls extension or undefined.
-// `spare_heads`: see ResponseWriter.
+// `spare_heads`: see ResponseWriter; or null.
 bridge::ExchangeRequest ReadRequest(const Napi::CallbackInfo& info,
                                     std::vector<std::string>* spare_heads);
 

@@ -15,7 +15,7 @@ namespace node_asgi::node {
 
 class ResponseWriter {
  public:
-  // Numbers of an event: kind, slot, status or amount. lib/exchange.js reads them by the same
+  // Numbers of an event: kind, slot, status or amount. lib/hub.js reads them by the same
   // layout.
   static constexpr size_t kNumbers = 3;
   static constexpr size_t kCapacity = bridge::Mailbox<bridge::ResponseEvent>::kDrainCap;
