@@ -256,8 +256,10 @@ class HttpReceiver {
   }
 }
 
-const { write } = http.ServerResponse.prototype;
+const { write, end } = http.ServerResponse.prototype;
 const { write: writeToSocket } = net.Socket.prototype;
+/** Both inherit it; where they do not, somebody has put one of his own there. */
+const isPatched = Object.hasOwn(http.ServerResponse.prototype, 'write') || Object.hasOwn(net.Socket.prototype, 'write');
 
 /**
  * Whether a response keeps nothing of what is written to it: it goes to Node alone, which looks at it no more once it says
@@ -266,7 +268,9 @@ const { write: writeToSocket } = net.Socket.prototype;
  */
 function keepsNothing(res) {
   const { socket } = res;
-  return res.write === write && socket != null && socket.constructor === net.Socket && socket.write === writeToSocket;
+  if (isPatched || !hub.lends || res.write !== write || res.end !== end || res.writableCorked > 0) return false;
+  // A socket that is ending drops what is written, and with it the word that it has been.
+  return socket != null && socket.constructor === net.Socket && socket.write === writeToSocket && socket.writable;
 }
 
 /** Whether the client takes trailers (RFC 9110 section 10.1.4; checklist E-15). @param {any} req */

@@ -70,6 +70,8 @@ let nextCall = 1;
 let nextHandler = 1;
 
 const mailbox = new binding.Mailbox(onBatch);
+/** Whether this environment allows Buffers of native memory, which lentBlock() needs. */
+const lends = mailbox.lends();
 
 /** Keeps the process alive until release(). */
 function hold() {
@@ -306,4 +308,4 @@ function applySpin() {
   mailbox.spin(Math.max(0, ...spins.values()));
 }
 
-module.exports = { mailbox, hold, release, start, leave, call, addHandler, removeHandler, spin };
+module.exports = { mailbox, lends, hold, release, start, leave, call, addHandler, removeHandler, spin };

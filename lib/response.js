@@ -298,6 +298,7 @@ class WholeReceiver {
 
   /** The caller has given up. @param {any} reason */
   abort(reason) {
+    this.unwatch();
     hub.leave(this);
     this.#reject(reason);
     this.#wakeWriter();

@@ -25,6 +25,8 @@ class ExchangePeer : public RefCounted {
  public:
   using RefCounted::RefCounted;
   virtual void On(const python::GilHeld& gil, Exchange& exchange, RequestEvent event) = 0;
+  // Any thread: an exchange has been refused, and none of its events will come.
+  virtual void OnRefused() {}
 };
 
 // The response as the ASGI spec orders it. Moves answer whether they were allowed; a move that was
@@ -97,7 +99,7 @@ class Exchange final : public RefCounted, public Pooled<Exchange> {
   // `first_peer` gets the first events: the application, until it has made the exchange's own peer.
   // Not counted: both threads would count on one cache line at every request. It outlives this, for
   // it is loaded before it takes a request and ends what it has taken before it goes; and what its
-  // handler sends to the Python thread arrives in order, its end last.
+  // handler sends to the Python thread arrives in order, its last reference last.
   Exchange(ExchangeRequest request, std::shared_ptr<ResponseSink> sink, ExchangePeer* first_peer)
       : is_websocket((request.abilities & kWebSocket) != 0),
         request_(std::move(request)),

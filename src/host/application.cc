@@ -117,9 +117,13 @@ void Application::Begin(const GilHeld& gil, const RefPtr<Exchange>& exchange) {
   }
 }
 
-void Application::Refuse(Exchange& exchange, Failure failure) {
+void Application::OnRefused() {
   failed.fetch_add(1);
   ended.fetch_add(1);
+}
+
+void Application::Refuse(Exchange& exchange, Failure failure) {
+  OnRefused();
   exchange.set_peer(nullptr);
   ResponseEvent event{ResponseEvent::Kind::kFailed};
   event.failure = std::make_unique<Failure>(std::move(failure));

@@ -55,6 +55,7 @@ class Application final : public asgi::CycleHost {
   // asgi::CycleHost and bridge::ExchangePeer.
   void On(const python::GilHeld& gil, bridge::Exchange& exchange,
           bridge::RequestEvent event) override;
+  void OnRefused() override;
   python::LoopThread& loop() override { return runtime_.loop(); }
   size_t high_water_mark() const override { return options_.high_water_mark; }
   bool raises_after_disconnect() const override { return options_.spec_version != "2.3"; }

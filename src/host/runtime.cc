@@ -91,6 +91,7 @@ void Runtime::Refuse(const python::LoopItem& item) {
   }
   if (item.call) item.call->refuse(failure);
   if (!item.exchange || item.event.kind != RequestEvent::Kind::kBegin) return;
+  if (bridge::ExchangePeer* const peer = item.exchange->peer()) peer->OnRefused();
   ResponseEvent event{ResponseEvent::Kind::kFailed};
   event.failure = std::make_unique<Failure>(failure);
   item.exchange->Post(std::move(event), bridge::ResponseSink::Urgency::kNow);

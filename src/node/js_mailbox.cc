@@ -163,7 +163,7 @@ Napi::Function MailboxWrap::Define(Napi::Env env) {
        InstanceMethod("message", &MailboxWrap::Message),
        InstanceMethod("credit", &MailboxWrap::Credit),
        InstanceMethod("disconnect", &MailboxWrap::Disconnect),
-       InstanceMethod("block", &MailboxWrap::Block),
+       InstanceMethod("lends", &MailboxWrap::Lends), InstanceMethod("block", &MailboxWrap::Block),
        InstanceMethod("giveBlock", &MailboxWrap::GiveBlock),
        InstanceMethod("ref", &MailboxWrap::Ref), InstanceMethod("unref", &MailboxWrap::Unref),
        InstanceMethod("close", &MailboxWrap::Close), InstanceMethod("spin", &MailboxWrap::Spin),
@@ -202,6 +202,14 @@ void MailboxWrap::Disconnect(const Napi::CallbackInfo& info) {
   if (info[1].IsNumber()) event.amount = info[1].As<Napi::Number>().Uint32Value();
   if (info[2].IsString()) event.bytes = info[2].As<Napi::String>().Utf8Value();
   mailbox_->Deliver(info[0].As<Napi::Number>().Uint32Value(), std::move(event));
+}
+
+Napi::Value MailboxWrap::Lends(const Napi::CallbackInfo& info) {
+  static char byte = 0;
+  napi_value buffer = nullptr;
+  const napi_status made = napi_create_external_buffer(
+      info.Env(), 1, &byte, [](napi_env, void*, void*) {}, nullptr, &buffer);
+  return Napi::Boolean::New(info.Env(), made == napi_ok);
 }
 
 Napi::Value MailboxWrap::Block(const Napi::CallbackInfo& info) {

@@ -88,7 +88,7 @@ class JsMailbox final : public bridge::ResponseSink, public bridge::Waker {
 };
 
 // The JavaScript class `Mailbox`: new Mailbox(onBatch), body(slot, bytes), end(slot),
-// message(slot, bytes, isBinary), credit(slot, bytes), disconnect(slot, code, reason),
+// message(slot, bytes, isBinary), credit(slot, bytes), disconnect(slot, code, reason), lends,
 // block(index), giveBlock(index), ref, unref, close, spin(microseconds), wakeups.
 class MailboxWrap final : public Napi::ObjectWrap<MailboxWrap> {
  public:
@@ -104,6 +104,8 @@ class MailboxWrap final : public Napi::ObjectWrap<MailboxWrap> {
   void Message(const Napi::CallbackInfo& info);
   void Credit(const Napi::CallbackInfo& info);
   void Disconnect(const Napi::CallbackInfo& info);
+  // Whether the environment allows Buffers of native memory.
+  Napi::Value Lends(const Napi::CallbackInfo& info);
   // The Buffer of a block, for as long as anybody holds it.
   Napi::Value Block(const Napi::CallbackInfo& info);
   void GiveBlock(const Napi::CallbackInfo& info);

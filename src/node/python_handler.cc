@@ -69,10 +69,13 @@ PythonHandler::PythonHandler(const Napi::CallbackInfo& info)
           host::Runtime::Get(), ReadOptions(info[1].As<Napi::Object>()), mailbox_)) {}
 
 PythonHandler::~PythonHandler() {
-  if (application_->closing.exchange(true)) return;
+  // The last reference goes on the Python thread in any case, behind the first events of exchanges,
+  // which name the application without counting.
+  const bool stops = !application_->closing.exchange(true);
   host::Runtime::Get().Call(
-      [application = application_](const python::GilHeld& gil) {
-        application->Stop(gil, kOrphanTimeout, [](const python::GilHeld&, std::string) {});
+      [application = std::move(application_), stops](const python::GilHeld& gil) {
+        if (stops)
+          application->Stop(gil, kOrphanTimeout, [](const python::GilHeld&, std::string) {});
       },
       [](const Failure&) {});
 }

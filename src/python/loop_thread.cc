@@ -85,6 +85,7 @@ void LoopThread::Run() {
     failure = TakeFailure(gil, "ERR_PYTHON_LOOP");
   }
   PyEval_SaveThread();
+  FlushNow();
   callbacks_.on_started(&failure);
 }
 

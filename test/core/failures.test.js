@@ -448,4 +448,22 @@ describe('another Python', () => {
     expect([code, text]).toEqual(['ERR_PYTHON_MISMATCH', 'Hello, world!']);
     for (const name of names) expect(message).toContain(name);
   });
+
+  test('a loop that never came up: each request hears why, also one after the other below maxConcurrency', async () => {
+    const script = `
+      const { PythonHandler } = require(${JSON.stringify(path.resolve(__dirname, '../..'))});
+      const handler = new PythonHandler({
+        docroot: ${JSON.stringify(CORE)}, target: 'hello:app', loop: 'nowhere:loop', maxConcurrency: 1,
+      });
+      (async () => {
+        const codes = [];
+        for (let i = 0; i < 3; i += 1) codes.push((await handler.handleRequest({ url: '/' }).catch((error) => error)).code);
+        console.log(JSON.stringify({ codes, inFlight: handler.stats().inFlight }));
+        await handler.close().catch(() => {});
+      })();
+    `;
+    const child = new Child(['-e', script]);
+    expect(await child.ended(20_000)).toEqual({ code: 0, signal: null });
+    expect(JSON.parse(child.stdout)).toEqual({ codes: ['ERR_PYTHON_LOOP', 'ERR_PYTHON_LOOP', 'ERR_PYTHON_LOOP'], inFlight: 0 });
+  });
 });

@@ -4,6 +4,7 @@
 
 const { spawnSync } = require('node:child_process');
 const crypto = require('node:crypto');
+const { getEventListeners } = require('node:events');
 const path = require('node:path');
 const { Readable } = require('node:stream');
 const { pipeline } = require('node:stream/promises');
@@ -356,6 +357,29 @@ describe('AbortSignal', () => {
     controller.abort(reason);
     expect(await rejection((async () => { while (await stream.next()); })())).toBe(reason);
     await eventually(() => handlers.disconnect.stats().inFlight === 0);
+  });
+
+  test('nobody listens to it any more once the request has ended, however it has', async () => {
+    const { signal } = new AbortController();
+    const listening = () => getEventListeners(signal, 'abort').length;
+    async function* breaks() {
+      yield 'half';
+      throw new Error('the source broke');
+    }
+    const small = open('echo:app', { maxBodyBytes: 10 }).handler;
+    const closed = open('hello:app').handler;
+    await closed.close();
+    await handlers.hello.handleRequest({ url: '/' }, { signal });
+    await (await handlers.hello.handleStream({ url: '/' }, { signal })).toArray();
+    const failing = [
+      handlers.disconnect.handleRequest({ method: 'POST', url: '/wait', body: breaks() }, { signal }),
+      handlers.disconnect.handleStream({ method: 'POST', url: '/wait', body: breaks() }, { signal }),
+      small.handleRequest({ method: 'POST', url: '/', body: Readable.from(['more than ten bytes']) }, { signal }),
+      closed.handleRequest({ url: '/' }, { signal }),
+    ];
+    const outcomes = await Promise.allSettled(failing);
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected', 'rejected']);
+    await eventually(() => listening() === 0);
   });
 
   test('aborting after the answer does nothing', async () => {

@@ -33,11 +33,16 @@ afterEach(() => {
 
 afterAll(() => handler.close());
 
+/** Whether sockets are destroyed in the middle of their first large write. */
+let breaking = false;
+
 /** Sees what Node itself does with a socket. @param {any} socket */
 function watch(socket) {
   const { _write: writeOne, _writev: writeSome } = socket;
   const see = (chunk) => {
-    if (Buffer.isBuffer(chunk) && chunk.length > 8000) given.push(chunk.buffer);
+    if (!Buffer.isBuffer(chunk) || chunk.length <= 8000) return;
+    given.push(chunk.buffer);
+    if (breaking) socket.destroy();
   };
   socket._write = function seen(chunk, ...rest) {
     see(chunk);
@@ -193,6 +198,37 @@ test('more clients that stand still than there is memory to lend', async () => {
     return Buffer.concat(chunks);
   }));
   for (const answer of rest) expect(same(answer.subarray(answer.indexOf('\r\n\r\n') + 4), expected(query))).toBe(true);
+});
+
+test('what was on its way to sockets that break is lent again', async () => {
+  const port = await listening(http.createServer(handler.listener()));
+  const query = { seed: 16, count: 8, size: 65536, length: 1 };
+  breaking = true;
+  for (let i = 0; i < 150; i += 1) await get(port, query).catch(() => {});
+  breaking = false;
+  given.length = 0;
+  const { body } = await get(port, { ...query, count: 60 });
+  expect(same(body, expected({ ...query, count: 60 }))).toBe(true);
+  expect(lent()).toBeGreaterThan(0);
+});
+
+test('whoever replaces end() gets a whole body in one piece', async () => {
+  const ends = [];
+  const app = express();
+  app.use((req, res, next) => {
+    const { end } = res;
+    res.end = function last(chunk, ...rest) {
+      ends.push(chunk.length);
+      return end.call(this, chunk, ...rest);
+    };
+    next();
+  });
+  app.use(handler.middleware());
+  const port = await listening(http.createServer(app));
+  const query = { seed: 17, count: 1, size: 300_000, length: 1, whole: 1 };
+  const { body } = await get(port, query);
+  expect(same(body, expected(query))).toBe(true);
+  expect(ends).toEqual([300_000]);
 });
 
 describe('a large body in one piece', () => {
