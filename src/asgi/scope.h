@@ -56,7 +56,7 @@ class ScopeBuilder {
   PyObject* CachedAddress(const python::GilHeld& gil, std::string_view host, std::string_view port);
   // A scope with all its keys, so that a copy of it never has to grow, and with what the latest
   // request had of its connection: most requests have the same, and a copy has it for nothing.
-  // Measured: 0.2 us of CPU a request.
+  // Measured together with python/object_type.h: 0.25 us of CPU a request.
   struct Template {
     python::Owned scope;
     // What the scope's values were made from.

@@ -144,7 +144,7 @@ void JsMailbox::OnWake() {
 
 void JsMailbox::CallBatch(Js& js) {
   const napi_env env = js.env;
-  const std::vector<napi_value>& arguments = js.writer.Arguments(js.env);
+  const std::vector<napi_value> arguments = js.writer.TakeArguments(js.env);
   bridge::Trace(bridge::Stage::kGiven);
   // napi_make_callback opens the callback scope whose end runs microtasks and process.nextTick. Not
   // through the C++ wrapper, which aborts when a terminated environment has no exception to show.

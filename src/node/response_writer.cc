@@ -1,5 +1,7 @@
 #include "node/response_writer.h"
 
+#include <utility>
+
 #include "bridge/exchange.h"
 #include "node/js_error.h"
 
@@ -11,7 +13,6 @@ ResponseWriter::ResponseWriter(Napi::Env env) {
   Napi::Uint32Array numbers = Napi::Uint32Array::New(env, kCapacity * kNumbers);
   number_data_ = numbers.Data();
   numbers_ = Napi::Persistent(numbers);
-  arguments_.reserve(kBeforeValues + kCapacity * 2);
   Clear();
 }
 
@@ -102,13 +103,17 @@ void ResponseWriter::Add(Napi::Env env, bridge::ResponseEvent& event, uint32_t s
   }
 }
 
-const std::vector<napi_value>& ResponseWriter::Arguments(Napi::Env env) {
+std::vector<napi_value> ResponseWriter::TakeArguments(Napi::Env env) {
   arguments_[0] = Napi::Number::New(env, static_cast<double>(count_));
   arguments_[1] = numbers_.Value();
-  return arguments_;
+  std::vector<napi_value> taken = std::move(arguments_);
+  Clear();
+  return taken;
 }
 
 void ResponseWriter::Clear() {
+  arguments_.clear();
+  arguments_.reserve(kBeforeValues + kCapacity * 2);
   arguments_.resize(kBeforeValues);
   count_ = 0;
 }

@@ -31,10 +31,11 @@ class ResponseWriter {
   // In a handle scope that lives until Values().
   void Add(Napi::Env env, bridge::ResponseEvent& event, uint32_t slot);
   size_t count() const { return count_; }
-  // (count, numbers, ...values): the values of all events in their order; kinds decide how many
-  // each has. As arguments, because to fill an array costs a call into the engine for each of them.
-  // Good until Clear().
-  const std::vector<napi_value>& Arguments(Napi::Env env);
+  // (count, numbers, ...values) of the events so far, which are forgotten: the values in the order
+  // of the events; kinds decide how many each has. As arguments, because to fill an array costs a
+  // call into the engine for each of them.
+  std::vector<napi_value> TakeArguments(Napi::Env env);
+  // Forgets the events so far.
   void Clear();
 
   // Memory of response heads that were added, for the heads of the next requests: theirs comes back
