@@ -268,7 +268,7 @@ const isPatched = Object.hasOwn(http.ServerResponse.prototype, 'write') || Objec
  */
 function keepsNothing(res) {
   const { socket } = res;
-  if (isPatched || !hub.lends || res.write !== write || res.end !== end || res.writableCorked > 0) return false;
+  if (isPatched || !hub.lends || res.write !== write || res.end !== end) return false;
   // A socket that is ending drops what is written, and with it the word that it has been.
   return socket != null && socket.constructor === net.Socket && socket.write === writeToSocket && socket.writable;
 }

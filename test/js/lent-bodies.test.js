@@ -94,7 +94,8 @@ describe.each(SIZES)('pieces of %s', (_, size) => {
     const queries = Array.from({ length: 12 }, (_unused, seed) => ({ seed, count: 40, size }));
     const answers = await Promise.all(queries.map((query, i) => get(port, query, {}, i % 2 ? slowly : undefined)));
     for (const [i, { body }] of answers.entries()) expect(same(body, expected(queries[i]))).toBe(true);
-    expect(lent()).toBeGreaterThan(0);
+    // Nearly all: a batch of pieces is written in one turn, in which Node corks the socket.
+    expect(lent()).toBeGreaterThan(given.length / 2);
   });
 });
 
@@ -184,11 +185,13 @@ test('more clients that stand still than there is memory to lend', async () => {
   for (const socket of still.slice(0, 30)) socket.destroy();
   const rest = await Promise.all(still.slice(30).map(async (socket) => {
     const chunks = [];
-    let size = 0;
+    let left = Infinity;
     for await (const chunk of socket) {
       chunks.push(chunk);
-      size += chunk.length;
-      if (size > query.count * query.size) break;
+      // The head is in the first chunk, or in none: then the test fails below.
+      if (left === Infinity) left = chunk.indexOf('\r\n\r\n') + 4 + query.count * query.size;
+      left -= chunk.length;
+      if (left <= 0) break;
     }
     return Buffer.concat(chunks);
   }));
