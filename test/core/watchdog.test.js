@@ -2,7 +2,10 @@
 
 /** What tells of an app that blocks the event loop: a warning, and dumpStacks(). */
 
-const { coreApps, eventually, later } = require('../helpers/core-apps');
+const path = require('node:path');
+
+const { Child } = require('../helpers/child');
+const { CORE, coreApps, eventually, later } = require('../helpers/core-apps');
 
 const { open } = coreApps();
 
@@ -54,4 +57,21 @@ describe('dumpStacks()', () => {
     await handler.ready();
     expect(handler.dumpStacks()).toMatch(/^Thread 'event loop':\n/);
   });
+});
+
+test('answers in a process that has more than a thousand files open', async () => {
+  const script = `
+    const fs = require('node:fs');
+    for (let i = 0; i < 1100; i += 1) fs.openSync('/dev/null');
+    const { PythonHandler } = require(${JSON.stringify(path.resolve(__dirname, '../..'))});
+    const handler = new PythonHandler({ docroot: ${JSON.stringify(CORE)}, target: 'hello:app' });
+    handler.ready().then(async () => {
+      console.log(handler.dumpStacks());
+      await handler.close();
+    });
+  `;
+  const child = new Child(['-e', script]);
+  expect(await child.ended(20_000)).toEqual({ code: 0, signal: null });
+  expect(child.stderr).toBe('');
+  expect(child.stdout).toMatch(/^Thread 'event loop':/);
 });

@@ -18,8 +18,11 @@ def start(fd: int, answer: Callable[[], Any]) -> None:
 
 
 def _serve(fd: int, answer: Callable[[], Any]) -> None:
+    # Not select(), which takes no descriptor above 1023: a server may have as many before Python starts.
+    readable = select.poll()
+    readable.register(fd, select.POLLIN)
     while True:
-        select.select([fd], [], [])
+        readable.poll()
         answer()
 
 
