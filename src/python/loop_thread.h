@@ -127,8 +127,8 @@ class LoopThread {
   Watchdog watchdog_;
 
   std::mutex flush_mutex_;
-  std::vector<std::shared_ptr<bridge::ResponseSink>>
-      to_flush_;  // the Python thread alone writes it
+  // Written by the Python thread alone, which may therefore read it without the lock.
+  std::vector<std::shared_ptr<bridge::ResponseSink>> to_flush_;
   uint64_t flushes_ = 0;
   bool flush_watched_ = false;
   uint64_t flushes_at_last_watch_ = 0;
